@@ -1,0 +1,127 @@
+"""Event: one immutable item, checked when it is made.
+
+An event that exists is one that every format can carry: no field can forge another
+field, another event or the end of a stream. So the encoders need no checks of their own.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from .exceptions import InvalidEvent
+
+__all__ = ["MAX_KEY_BYTES", "MAX_NAME_BYTES", "RESERVED_PREFIX", "Event"]
+
+MAX_NAME_BYTES = 256
+MAX_KEY_BYTES = 256
+RESERVED_PREFIX = "stream-"
+"""Event names that begin so are control events; only echostream itself sends them."""
+
+MAX_RETRY = 2**31 - 1  # browsers keep the reconnection time in a signed 32-bit number
+
+
+class Event(msgspec.Struct, frozen=True, gc=False, kw_only=True):
+    """One item of a stream.
+
+    `data` is text. With `json` it is a JSON value kept byte for byte as it came, so that
+    numbers and the order of keys survive; `Event.of(value)` and `Event.from_json(text)`
+    make such events. `data` is None only in an event that does nothing but `end` its topic.
+
+    `id` (`epoch.offset`), `topic` and `time` (milliseconds since 1970, UTC) are given by the
+    log. `event` is the type name, `key` what a conflating reader keeps the newest of,
+    `retry` a reconnection delay in milliseconds. `end` finishes the topic.
+
+    Raises `InvalidEvent`: CR, LF or NUL in `event`, `id` or `key`; a name that begins with
+    `stream-`; text that is no Unicode (lone surrogates); `retry` out of range.
+    """
+
+    data: str | None
+    json: bool = False
+    event: str | None = None
+    id: str | None = None
+    topic: str | None = None
+    retry: int | None = None
+    key: str | None = None
+    time: int | None = None
+    end: bool = False
+
+    def __post_init__(self) -> None:
+        if self.data is None:
+            if not self.end:
+                raise InvalidEvent("data", "missing; only an event that ends its topic may have none")
+        else:
+            _check_unicode("data", self.data)
+        if self.event is not None:
+            _check_name("event", self.event, MAX_NAME_BYTES)
+            if self.event.startswith(RESERVED_PREFIX):
+                raise InvalidEvent("event", f"names that begin with {RESERVED_PREFIX!r} are reserved for control events")
+        if self.key is not None:
+            _check_name("key", self.key, MAX_KEY_BYTES)
+        if self.id is not None:
+            _check_name("id", self.id, MAX_NAME_BYTES)
+        if self.retry is not None and not 0 <= self.retry <= MAX_RETRY:
+            raise InvalidEvent("retry", f"must be 0 to {MAX_RETRY} milliseconds, not {self.retry}")
+
+    @classmethod
+    def of(cls, value: Any, **fields: Any) -> Event:
+        """An event of a Python value: a `str` as text, an `Event` as it is, anything else as JSON.
+
+        Raises `InvalidEvent` for what has no JSON form.
+        """
+        if isinstance(value, Event):
+            return msgspec.structs.replace(value, **fields) if fields else value
+        if isinstance(value, str):
+            return cls(data=value, **fields)
+        try:
+            text = msgspec.json.encode(value).decode()
+        except (TypeError, ValueError, RecursionError, msgspec.MsgspecError) as error:
+            raise InvalidEvent("data", f"has no JSON form: {error}") from None
+        return cls(data=text, json=True, **fields)
+
+    @classmethod
+    def from_json(cls, text: str, **fields: Any) -> Event:
+        """An event of JSON text, validated and kept as it is. Raises `InvalidEvent`."""
+        error = json_error(text)
+        if error is not None:
+            raise InvalidEvent("data", f"not JSON: {error}")
+        return cls(data=text, json=True, **fields)
+
+    @property
+    def size(self) -> int:
+        """About how many bytes the event takes when kept: the figure that bounds count."""
+        size = len(self.data.encode()) if self.data is not None else 0
+        for text in (self.event, self.key, self.topic):
+            if text is not None:
+                size += len(text.encode())
+        return size
+
+
+def json_error(text: str) -> str | None:
+    """Why `text` is not one JSON value (RFC 8259), or None when it is."""
+    try:
+        msgspec.json.decode(text)
+    except (ValueError, RecursionError, msgspec.MsgspecError) as error:
+        return str(error)
+    return None
+
+
+def _check_name(field: str, text: str, limit: int) -> None:
+    # A line break in a name would begin a field of the attacker's choice in SSE; NUL in
+    # an id makes browsers drop it (WHATWG 9.2.6). An error, never a repair.
+    for char, called in (("\r", "CR"), ("\n", "LF"), ("\0", "NUL")):
+        if char in text:
+            raise InvalidEvent(field, f"{called} is not allowed")
+    _check_unicode(field, text)
+    if len(text.encode()) > limit:
+        raise InvalidEvent(field, f"longer than {limit} bytes")
+
+
+def _check_unicode(field: str, text: str) -> None:
+    if text.isascii():
+        return
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise InvalidEvent(field, "is not valid Unicode (a lone surrogate)") from None

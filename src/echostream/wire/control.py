@@ -1,0 +1,70 @@
+"""Control events: what the stream says about itself, in words that native `EventSource` can read.
+
+In SSE they are events named `stream-open`, `stream-at`, ...; in NDJSON lines
+`{"stream": "open", ...}`. The names of people's events cannot begin with `stream-`.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import msgspec
+
+__all__ = ["Control", "Resume", "StreamAt", "StreamEnd", "StreamError", "StreamGap", "StreamOpen", "facts"]
+
+Resume = Literal["live", "resumed", "gap", "reset"]
+"""How a stream began: at a start of its own choice; where the reader left off; past a loss; in another log."""
+
+
+class Control(msgspec.Struct, frozen=True, kw_only=True):
+    """The base of all control events; `word` is its name without the prefix."""
+
+    @property
+    def word(self) -> str:
+        return str(self.__struct_config__.tag)
+
+
+class StreamOpen(Control, tag="open", tag_field="stream_event", rename={"from_": "from"}):
+    """The first of a stream. `stream` is its unguessable id, `from` the position it starts after."""
+
+    stream: str
+    epoch: str
+    from_: str
+    resume: Resume
+
+
+class StreamAt(Control, tag="at", tag_field="stream_event"):
+    """The position moved through entries that were not for this reader. Only its id matters."""
+
+
+class StreamGap(Control, tag="gap", tag_field="stream_event"):
+    """Entries between `after` and `oldest` are lost to this reader; `dropped` counts them, None when unknown.
+
+    `reason`: `trimmed` (retention), `corrupt` (damaged, never served), `reset` (another epoch),
+    `dropped` (ephemeral events passed over while the reader was behind).
+    """
+
+    after: str
+    oldest: str
+    dropped: int | None
+    reason: str
+
+
+class StreamError(Control, tag="error", tag_field="stream_event"):
+    """Something failed; `code` is for programs, `message` for people."""
+
+    code: str
+    message: str
+
+
+class StreamEnd(Control, tag="end", tag_field="stream_event"):
+    """The stream ends here. finished, cancelled, expired: for good. deadline, drain, quota: come back."""
+
+    reason: str
+
+
+def facts(control: Control) -> dict[str, Any]:
+    """The fields of a control event by their names on the wire, without its word."""
+    built: dict[str, Any] = msgspec.to_builtins(control)
+    del built["stream_event"]
+    return built

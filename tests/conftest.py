@@ -1,0 +1,57 @@
+"""Rules for every test: both event loops, and nothing skipped in CI."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Generator
+from typing import Any
+
+import pytest
+
+from support.chromium import find_chromium
+
+IN_CI = os.environ.get("CI", "").lower() in {"1", "true", "yes"}
+
+
+@pytest.fixture(
+    scope="module",
+    params=[
+        pytest.param(("asyncio", {"use_uvloop": False}), id="asyncio"),
+        pytest.param(("asyncio", {"use_uvloop": True}), id="uvloop"),
+    ],
+)
+def anyio_backend(request: pytest.FixtureRequest) -> Any:
+    """Every async test runs twice. A module may override this fixture when its loop is in another process."""
+    return request.param
+
+
+@pytest.fixture(scope="session")
+def chromium_path() -> str:
+    """The path of a Chromium that runs here; without one the test is skipped, and says what was looked for."""
+    found = find_chromium()
+    if found is None:
+        pytest.skip("no Chromium: set $CHROMIUM, put chromium on PATH, or run `.venv/bin/playwright install chromium`")
+    return found
+
+
+def _skip_is_failure(report: Any) -> None:
+    """In CI a skip would be a test that silently stopped testing, so there it fails."""
+    if not IN_CI or not report.skipped or hasattr(report, "wasxfail"):
+        return
+    reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longrepr
+    report.outcome = "failed"
+    report.longrepr = f"in CI nothing may skip: {reason}"
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    _skip_is_failure(report)
+    return report
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    report = yield
+    _skip_is_failure(report)
+    return report

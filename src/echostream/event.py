@@ -56,7 +56,9 @@ class Event(msgspec.Struct, frozen=True, gc=False, kw_only=True):
         if self.event is not None:
             _check_name("event", self.event, MAX_NAME_BYTES)
             if self.event.startswith(RESERVED_PREFIX):
-                raise InvalidEvent("event", f"names that begin with {RESERVED_PREFIX!r} are reserved for control events")
+                raise InvalidEvent(
+                    "event", f"names that begin with {RESERVED_PREFIX!r} are reserved for control events"
+                )
         if self.key is not None:
             _check_name("key", self.key, MAX_KEY_BYTES)
         if self.id is not None:

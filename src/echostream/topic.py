@@ -26,7 +26,9 @@ def check_topic(name: str) -> str:
     """`name`, when it is a valid topic name. Raises `InvalidTopic`."""
     for segment in _segments(name):
         if "*" in segment:
-            raise InvalidTopic("topic", f"{name!r} has a '*'; a pattern cannot be published to or stand where a name is due")
+            raise InvalidTopic(
+                "topic", f"{name!r} has a '*'; a pattern cannot be published to or stand where a name is due"
+            )
     return name
 
 
@@ -123,7 +125,9 @@ def _segments(text: str) -> list[str]:
     segments = text.split("/")
     for segment in segments:
         if not segment:
-            raise InvalidTopic("topic", f"{text!r} has an empty segment; write it without leading, trailing or double '/'")
+            raise InvalidTopic(
+                "topic", f"{text!r} has an empty segment; write it without leading, trailing or double '/'"
+            )
         if segment in (".", ".."):
             raise InvalidTopic("topic", f"{text!r} has the segment {segment!r}")
     return segments

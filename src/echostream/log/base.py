@@ -162,7 +162,7 @@ class Seek(Protocol):
     """Where to begin. Both answer an offset to read after."""
 
     async def at_time(self, time: int) -> int:
-        """The offset just before the first entry kept at or after `time` (milliseconds since 1970); `newest` when none is."""
+        """The offset just before the first entry kept at or after `time` (ms since 1970); `newest` when none is."""
         ...
 
     async def last(self, n: int, topics: TopicSet) -> int:

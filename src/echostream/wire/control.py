@@ -24,7 +24,7 @@ class Control(msgspec.Struct, frozen=True, kw_only=True):
         return str(self.__struct_config__.tag)
 
 
-class StreamOpen(Control, tag="open", tag_field="stream_event", rename={"from_": "from"}):
+class StreamOpen(Control, frozen=True, kw_only=True, tag="open", tag_field="stream_event", rename={"from_": "from"}):
     """The first of a stream. `stream` is its unguessable id, `from` the position it starts after."""
 
     stream: str
@@ -33,11 +33,11 @@ class StreamOpen(Control, tag="open", tag_field="stream_event", rename={"from_":
     resume: Resume
 
 
-class StreamAt(Control, tag="at", tag_field="stream_event"):
+class StreamAt(Control, frozen=True, kw_only=True, tag="at", tag_field="stream_event"):
     """The position moved through entries that were not for this reader. Only its id matters."""
 
 
-class StreamGap(Control, tag="gap", tag_field="stream_event"):
+class StreamGap(Control, frozen=True, kw_only=True, tag="gap", tag_field="stream_event"):
     """Entries between `after` and `oldest` are lost to this reader; `dropped` counts them, None when unknown.
 
     `reason`: `trimmed` (retention), `corrupt` (damaged, never served), `reset` (another epoch),
@@ -50,14 +50,14 @@ class StreamGap(Control, tag="gap", tag_field="stream_event"):
     reason: str
 
 
-class StreamError(Control, tag="error", tag_field="stream_event"):
+class StreamError(Control, frozen=True, kw_only=True, tag="error", tag_field="stream_event"):
     """Something failed; `code` is for programs, `message` for people."""
 
     code: str
     message: str
 
 
-class StreamEnd(Control, tag="end", tag_field="stream_event"):
+class StreamEnd(Control, frozen=True, kw_only=True, tag="end", tag_field="stream_event"):
     """The stream ends here. finished, cancelled, expired: for good. deadline, drain, quota: come back."""
 
     reason: str

@@ -25,6 +25,16 @@ def anyio_backend(request: pytest.FixtureRequest) -> Any:
     return request.param
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--soak", action="store_true", help="run the long form of the tests marked `soak`")
+
+
+@pytest.fixture(scope="session")
+def soak(request: pytest.FixtureRequest) -> bool:
+    """Whether to run the long form: `rounds = 50 if soak else 10`."""
+    return bool(request.config.getoption("--soak"))
+
+
 @pytest.fixture(scope="session")
 def chromium_path() -> str:
     """The path of a Chromium that runs here; without one the test is skipped, and says what was looked for."""
@@ -32,6 +42,13 @@ def chromium_path() -> str:
     if found is None:
         pytest.skip("no Chromium: set $CHROMIUM, put chromium on PATH, or run `.venv/bin/playwright install chromium`")
     return found
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """The long forms take their own time; the limit of 60 s is for the short ones."""
+    if config.getoption("--soak"):
+        for item in items:
+            item.add_marker(pytest.mark.timeout(3600), append=False)
 
 
 def _skip_is_failure(report: Any) -> None:

@@ -1,0 +1,47 @@
+# Two commands are enough: `make run` and `make test`. Both need Python 3.11 or newer, and nothing else.
+.DEFAULT_GOAL := help
+.PHONY: help run test lint format bench soak clean lock dev system-packages
+
+# Passed on: make run ARGS="--port 9000", make test ARGS="tests/wire -x"
+ARGS ?=
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+run: ## start the hub on http://127.0.0.1:8800 with its log in data/ (ARGS="--port 9000")
+	@sh scripts/environment.sh run
+	@mkdir -p data
+	@exec .venv/bin/echostream serve --log sqlite:///data/echostream.db $(ARGS)
+
+test: dev system-packages lint ## install what the tests need, lint, run the tests (ARGS="tests/wire -x")
+	.venv/bin/python -m pytest $(ARGS)
+
+lint: dev ## ruff, pyright (strict on src), and the rules of the tree
+	.venv/bin/ruff check
+	.venv/bin/ruff format --check
+	.venv/bin/pyright
+	.venv/bin/python -m pytest -q tests/architecture
+
+format: dev ## let ruff write the code's form
+	.venv/bin/ruff check --fix-only
+	.venv/bin/ruff format
+
+bench: dev ## measure side by side with peers, where benchmarks exist
+	@if [ -f benchmarks/__main__.py ]; then .venv/bin/python -m benchmarks $(ARGS); \
+	else echo "nothing to measure yet: benchmarks/ does not exist"; fi
+
+soak: dev ## the long forms of the tests that have one
+	.venv/bin/python -m pytest --soak -m soak $(ARGS)
+
+clean: ## remove the environment, caches and builds; the hub's log in data/ stays
+	rm -rf .venv dist build .pytest_cache .ruff_cache .hypothesis
+	find src tests -name __pycache__ -type d -prune -exec rm -rf {} +
+
+lock: dev ## write requirements/*.txt anew from pyproject.toml (needs a network)
+	.venv/bin/python scripts/lock.py $(ARGS)
+
+dev:
+	@sh scripts/environment.sh dev
+
+system-packages: dev
+	@sh scripts/system-packages.sh

@@ -1,0 +1,40 @@
+"""Bytes out of events and events out of bytes. Everything here is pure: no clock, no socket."""
+
+from __future__ import annotations
+
+from .base import Encoder
+from .control import Control, Resume, StreamAt, StreamEnd, StreamError, StreamGap, StreamOpen, facts
+from .envelope import envelope
+from .json_array import JSON_ARRAY
+from .ndjson import NDJSON
+from .negotiate import by_name, negotiate
+from .raw import TEXT
+from .sse import SSE, SSE_ENVELOPE
+
+__all__ = [
+    "ENVELOPE_FORMATS",
+    "FORMATS",
+    "JSON_ARRAY",
+    "NDJSON",
+    "SSE",
+    "SSE_ENVELOPE",
+    "TEXT",
+    "Control",
+    "Encoder",
+    "Resume",
+    "StreamAt",
+    "StreamEnd",
+    "StreamError",
+    "StreamGap",
+    "StreamOpen",
+    "by_name",
+    "envelope",
+    "facts",
+    "negotiate",
+]
+
+FORMATS: tuple[Encoder, ...] = (SSE, NDJSON, JSON_ARRAY, TEXT)
+"""What a stream can be read as, in the order of preference; SSE is the data alone."""
+
+ENVELOPE_FORMATS: tuple[Encoder, ...] = (SSE_ENVELOPE, NDJSON, JSON_ARRAY, TEXT)
+"""The same, with SSE in envelopes."""

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from .base import Encoder
+from .batch import parse_batch
 from .control import Control, Resume, StreamAt, StreamEnd, StreamError, StreamGap, StreamOpen, facts
 from .envelope import envelope
 from .json_array import JSON_ARRAY
 from .ndjson import NDJSON
+from .ndjson_decoder import LastLine, NdjsonDecoder
 from .negotiate import by_name, negotiate
 from .raw import TEXT
 from .sse import SSE, SSE_ENVELOPE
+from .sse_decoder import SseDecoder, SseMessage
 
 __all__ = [
     "ENVELOPE_FORMATS",
@@ -21,7 +24,11 @@ __all__ = [
     "TEXT",
     "Control",
     "Encoder",
+    "LastLine",
+    "NdjsonDecoder",
     "Resume",
+    "SseDecoder",
+    "SseMessage",
     "StreamAt",
     "StreamEnd",
     "StreamError",
@@ -31,6 +38,7 @@ __all__ = [
     "envelope",
     "facts",
     "negotiate",
+    "parse_batch",
 ]
 
 FORMATS: tuple[Encoder, ...] = (SSE, NDJSON, JSON_ARRAY, TEXT)

@@ -33,7 +33,7 @@ def room_of(file: Path, source: Path) -> str:
 
 
 def imported_modules(file: Path, source: Path) -> Iterator[tuple[int, str]]:
-    """Each import of our own package in `file`: (line, dotted path below the package). Lazy and typing-only ones too."""
+    """Each import of our own package in `file`: (line, dotted path below the package). Lazy ones too."""
     package = ["echostream", *file.relative_to(source).parent.parts]
     for node in ast.walk(ast.parse(file.read_text(), str(file))):
         if isinstance(node, ast.Import):

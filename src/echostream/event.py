@@ -20,6 +20,7 @@ RESERVED_PREFIX = "stream-"
 """Event names that begin so are control events; only echostream itself sends them."""
 
 MAX_RETRY = 2**31 - 1  # browsers keep the reconnection time in a signed 32-bit number
+MAX_TIME = 253_402_300_799_999  # the last millisecond of the year 9999: RFC 3339 ends there
 
 
 class Event(msgspec.Struct, frozen=True, gc=False, kw_only=True):
@@ -34,7 +35,7 @@ class Event(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     `retry` a reconnection delay in milliseconds. `end` finishes the topic.
 
     Raises `InvalidEvent`: CR, LF or NUL in `event`, `id` or `key`; a name that begins with
-    `stream-`; text that is no Unicode (lone surrogates); `retry` out of range.
+    `stream-`; text that is no Unicode (lone surrogates); `retry` or `time` out of range.
     """
 
     data: str | None
@@ -65,6 +66,8 @@ class Event(msgspec.Struct, frozen=True, gc=False, kw_only=True):
             _check_name("id", self.id, MAX_NAME_BYTES)
         if self.retry is not None and not 0 <= self.retry <= MAX_RETRY:
             raise InvalidEvent("retry", f"must be 0 to {MAX_RETRY} milliseconds, not {self.retry}")
+        if self.time is not None and not 0 <= self.time <= MAX_TIME:
+            raise InvalidEvent("time", f"must be 0 to {MAX_TIME} milliseconds, not {self.time}")
 
     @classmethod
     def of(cls, value: Any, **fields: Any) -> Event:

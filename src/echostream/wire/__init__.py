@@ -5,13 +5,13 @@ from __future__ import annotations
 from .base import Encoder
 from .batch import parse_batch
 from .control import Control, Resume, StreamAt, StreamEnd, StreamError, StreamGap, StreamOpen, facts
-from .envelope import envelope
-from .json_array import JSON_ARRAY
-from .ndjson import NDJSON
+from .envelope import envelope, time_text
+from .json_array import JSON_ARRAY, JsonArrayEncoder
+from .ndjson import NDJSON, NdjsonEncoder
 from .ndjson_decoder import LastLine, NdjsonDecoder
 from .negotiate import by_name, negotiate
-from .raw import TEXT
-from .sse import SSE, SSE_ENVELOPE
+from .raw import TEXT, TextEncoder
+from .sse import SSE, SSE_ENVELOPE, SseEncoder
 from .sse_decoder import SseDecoder, SseMessage
 
 __all__ = [
@@ -24,21 +24,26 @@ __all__ = [
     "TEXT",
     "Control",
     "Encoder",
+    "JsonArrayEncoder",
     "LastLine",
     "NdjsonDecoder",
+    "NdjsonEncoder",
     "Resume",
     "SseDecoder",
+    "SseEncoder",
     "SseMessage",
     "StreamAt",
     "StreamEnd",
     "StreamError",
     "StreamGap",
     "StreamOpen",
+    "TextEncoder",
     "by_name",
     "envelope",
     "facts",
     "negotiate",
     "parse_batch",
+    "time_text",
 ]
 
 FORMATS: tuple[Encoder, ...] = (SSE, NDJSON, JSON_ARRAY, TEXT)

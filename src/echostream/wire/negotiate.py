@@ -86,15 +86,16 @@ def by_name(name: str, offered: Sequence[Encoder]) -> Encoder:
 def _parse(accept: str) -> list[_Range]:
     ranges: list[_Range] = []
     for element in _ELEMENTS.findall(accept):
-        media_range, *parameters = (part.strip(" \t") for part in _PARAMETERS.findall(element))
-        match = _RANGE.fullmatch(media_range.lower())
+        media_range, _, rest = element.partition(";")
+        match = _RANGE.fullmatch(media_range.strip(" \t").lower())
         if match is None or (match[1] == "*" and match[2] != "*"):
             continue
         weight, others = 1.0, 0
-        for parameter in parameters:
+        for parameter in _PARAMETERS.findall(rest):
             name, _, value = parameter.partition("=")
-            if name.strip().lower() == "q":
-                value = value.strip()
+            name = name.strip(" \t").lower()
+            if name == "q":
+                value = value.strip(" \t")
                 weight = float(value) if _WEIGHT.fullmatch(value) else _LEAST
                 break  # what follows `q` was an extension of Accept, no parameter of the media type
             others += bool(name)

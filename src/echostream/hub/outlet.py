@@ -9,12 +9,12 @@ __all__ = ["Outlet"]
 
 
 class Outlet(Protocol):
-    """One connection's way out. It has one writer: the fan-out that it was given to.
+    """One connection's way out. It has one writer: the reader that it was given to.
 
-    `full` is true while more bytes wait than the high mark allows: the fan-out then stops
-    writing and keeps one number, the reader's position. `on_drained` is called each time
-    `full` turns false, `on_gone` once, when the peer is gone or the outlet was closed from
-    the other side. Neither is called from inside `write` or `close`.
+    `full` is true while more bytes wait than the high mark allows: the reader then stops
+    writing and keeps one number, its position. `waiting` is how many bytes wait in this
+    process. `on_drained` is called each time `full` turns false, `on_gone` once, when the
+    peer is gone. Neither is called from inside a method of the outlet, nor after `close`.
     """
 
     on_drained: Callable[[], None]
@@ -23,10 +23,17 @@ class Outlet(Protocol):
     @property
     def full(self) -> bool: ...
 
+    @property
+    def waiting(self) -> int: ...
+
     def write(self, data: bytes) -> None:
         """Take `data`; never waits, never raises for a peer that is gone. `data` is shared: it is not changed."""
         ...
 
     def close(self, *, clean: bool) -> None:
-        """End the body: with its proper ending after all bytes are out, or (not `clean`) cut so that it looks cut."""
+        """End the body once all bytes are out: properly, or (not `clean`) cut so that it looks cut."""
+        ...
+
+    def abort(self) -> None:
+        """Cut the body now; what waits is lost."""
         ...

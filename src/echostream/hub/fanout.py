@@ -1,0 +1,297 @@
+"""Fan-out: one event, encoded once per format, to everyone who follows its topic.
+
+The rules:
+
+1.  Readers of the same topics in the same format form a *group*. A group only routes.
+2.  A group's *live* set holds the readers whose position is `flushed`, the end of the last
+    flush. They need no number of their own: the flush that writes to them moves it.
+3.  Only `flush` moves `flushed`, and it writes to all live sets. So a reader that has come to
+    `flushed` from the ring joins in one step, without `await`: nothing can come between.
+4.  A reader whose outlet is full leaves the live set and keeps one number, its position. When
+    the outlet has drained it reads the ring or the log until it is at `flushed`, and joins again.
+5.  Events that come faster than a tick leave as one write per group; when idle, at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+from ..event import Event
+from ..exceptions import EpochChanged
+from ..position import Position
+from ..topic import TopicSet
+from ..wire.base import Encoder
+from ..wire.control import StreamGap
+from .ring import Ring, Slot
+
+if TYPE_CHECKING:
+    from .reader import Reader
+
+__all__ = ["Chunk", "FanOut", "Group", "Waiter", "chunked"]
+
+MAX_ROUTES = 20_000
+"""Topic names whose groups are remembered; past it the memory is begun anew."""
+
+
+class Waiter(Protocol):
+    """Someone in this process who wants to know that there is something to read."""
+
+    def wake(self) -> None: ...
+
+    def pass_by(self, event: Event) -> None:
+        """Take an ephemeral event now, or never."""
+        ...
+
+
+class Chunk(NamedTuple):
+    """Bytes for one write: `events` whole events, the last at `offset`."""
+
+    data: bytes
+    offset: int
+    events: int
+
+
+def chunked(encoded: Iterable[tuple[int, bytes]], separator: bytes, limit: int) -> Iterator[Chunk]:
+    """Gather encoded events into chunks of at most `limit` bytes, or one event that is larger."""
+    parts: list[bytes] = []
+    size = last = 0
+    for offset, data in encoded:
+        if parts and size + len(data) > limit:
+            yield Chunk(separator.join(parts), last, len(parts))
+            parts, size = [], 0
+        parts.append(data)
+        size += len(data) + len(separator)
+        last = offset
+    if parts:
+        yield Chunk(parts[0] if len(parts) == 1 else separator.join(parts), last, len(parts))
+
+
+class Group:
+    """Everyone who follows the same topics in the same format (None: events, in this process)."""
+
+    __slots__ = (
+        "bytes",
+        "encoder",
+        "ends",
+        "events",
+        "fresh",
+        "last_offset",
+        "last_write",
+        "live",
+        "members",
+        "topics",
+        "waiting",
+    )
+
+    def __init__(self, topics: TopicSet, encoder: Encoder | None, now: float) -> None:
+        self.topics = topics
+        self.encoder = encoder
+        self.live: set[Reader] = set()
+        self.fresh: set[Reader] = set()  # live ones who have not had an event yet
+        self.waiting: set[Waiter] = set()
+        self.members = 0
+        self.ends: dict[str, int] = {}
+        self.events = 0  # written to each live reader so far: a reader's share is a difference
+        self.bytes = 0
+        self.last_write = now
+        self.last_offset = 0
+
+    @property
+    def end_offset(self) -> int | None:
+        """Where the last of the topics was ended; None while one is open, or with patterns."""
+        if self.topics.patterns or len(self.ends) < len(self.topics.names):
+            return None
+        return max(self.ends.values())
+
+    def note_end(self, slot_topic: str | None, offset: int) -> None:
+        """A topic was ended at `offset`."""
+        if slot_topic in self.topics.names:
+            self.ends[str(slot_topic)] = offset
+
+
+class FanOut:
+    """All groups of one hub, and the flush that writes to them. Nothing here waits."""
+
+    def __init__(self, ring: Ring, *, epoch: str, chunk_bytes: int, clock: Callable[[], float]) -> None:
+        self.ring = ring
+        self.epoch = epoch
+        self.flushed = ring.end
+        self.chunk_bytes = chunk_bytes
+        self.clock = clock
+        self.readers: set[Reader] = set()
+        self.delivered = 0
+        self.delivered_bytes = 0
+        self.ephemeral_dropped = 0
+        self._groups: dict[tuple[TopicSet, Encoder | None], Group] = {}
+        self._by_name: dict[str, set[Group]] = {}
+        self._by_pattern: set[Group] = set()
+        self._routes: dict[str, tuple[Group, ...]] = {}
+        self._ahead: set[Reader] = set()
+
+    # -- who follows what
+
+    def enter(self, topics: TopicSet, encoder: Encoder | None) -> Group:
+        """The group of that kind, with one member more."""
+        key = (topics, encoder)
+        group = self._groups.get(key)
+        if group is None:
+            group = self._groups[key] = Group(topics, encoder, self.clock())
+            for name in topics.names:
+                self._by_name.setdefault(name, set()).add(group)
+                self._routes.pop(name, None)
+            if topics.patterns:
+                self._by_pattern.add(group)
+                self._routes.clear()
+        group.members += 1
+        return group
+
+    def leave(self, group: Group) -> None:
+        """One member less; a group without members is forgotten."""
+        group.members -= 1
+        if group.members:
+            return
+        del self._groups[(group.topics, group.encoder)]
+        for name in group.topics.names:
+            groups = self._by_name[name]
+            groups.discard(group)
+            if not groups:
+                del self._by_name[name]
+            self._routes.pop(name, None)
+        if group.topics.patterns:
+            self._by_pattern.discard(group)
+            self._routes.clear()
+
+    def routes(self, topic: str) -> tuple[Group, ...]:
+        """The groups that follow a topic of this name."""
+        groups = self._routes.get(topic)
+        if groups is None:
+            if len(self._routes) >= MAX_ROUTES:
+                self._routes.clear()
+            found = set(self._by_name.get(topic, ()))
+            found.update(group for group in self._by_pattern if group.topics.matches(topic))
+            groups = self._routes[topic] = tuple(found)
+        return groups
+
+    @property
+    def topics_followed(self) -> int:
+        """How many names and patterns are followed by someone."""
+        patterns = {pattern for group in self._by_pattern for pattern in group.topics.patterns}
+        return len(self._by_name) + len(patterns)
+
+    @property
+    def live(self) -> int:
+        """How many readers stand at `flushed`."""
+        return sum(len(group.live) for group in self._groups.values())
+
+    # -- joining
+
+    def join(self, reader: Reader) -> None:
+        """Make a reader live whose position is `flushed`."""
+        reader.group.live.add(reader)
+        if reader.first_event is None:
+            reader.group.fresh.add(reader)
+
+    def wait_for_flush(self, reader: Reader) -> None:
+        """Keep a reader aside that has read further in the log than the last flush came."""
+        self._ahead.add(reader)
+
+    def forget(self, reader: Reader) -> None:
+        """Take a reader out of every set. O(1)."""
+        self.readers.discard(reader)
+        self._ahead.discard(reader)
+        reader.group.live.discard(reader)
+        reader.group.fresh.discard(reader)
+
+    # -- writing
+
+    def flush(self) -> None:
+        """Write everything between `flushed` and the ring's end to whoever is live."""
+        end = self.ring.end
+        if end == self.flushed:
+            return
+        slots = self.ring.between(max(self.flushed, self.ring.floor), end, limit=len(self.ring))
+        touched: dict[Group, list[Slot]] = {}
+        for slot in slots:
+            for group in self.routes(slot.event.topic or ""):
+                touched.setdefault(group, []).append(slot)
+        self.flushed = end
+        for group, matching in touched.items():
+            self._write(group, matching)
+        if self._ahead:
+            waiting, self._ahead = self._ahead, set()
+            for reader in waiting:
+                reader.advance()
+
+    def pass_by(self, event: Event) -> None:
+        """Give an ephemeral event to whoever is live now; who is behind does without, counted."""
+        for group in self.routes(event.topic or ""):
+            for waiter in group.waiting:
+                waiter.pass_by(event)
+            if group.encoder is not None:
+                self.ephemeral_dropped += group.members - len(group.live)
+                if group.live:
+                    self._send(group, Chunk(group.encoder.event(event), self.flushed, 1))
+
+    def skip_to(self, oldest: int, *, dropped: int | None, reason: str) -> None:
+        """Go on at `oldest`: what lies between can no longer be followed. Tell whoever is live."""
+        self.flush()
+        gap = StreamGap(
+            after=str(Position(self.epoch, self.flushed)),
+            oldest=str(Position(self.epoch, oldest)),
+            dropped=dropped,
+            reason=reason,
+        )
+        self.flushed = max(self.flushed, oldest - 1)
+        self.ring.restart(self.flushed)
+        for reader in self._live_readers():
+            reader.tell_gap(gap)
+
+    def start_over(self, epoch: str, newest: int) -> None:
+        """The log is another one: positions mean nothing any more. Every reader has to come back."""
+        self.epoch = epoch
+        self.flushed = newest
+        self.ring.restart(newest)
+        for reader in list(self.readers):
+            reader.fail(EpochChanged(epoch))
+
+    def _live_readers(self) -> list[Reader]:
+        return [reader for group in self._groups.values() for reader in group.live]
+
+    def _write(self, group: Group, slots: list[Slot]) -> None:
+        for waiter in group.waiting:
+            waiter.wake()
+        for slot in slots:
+            if slot.event.end:
+                group.note_end(slot.event.topic, slot.offset)
+        encoder = group.encoder
+        if encoder is None:
+            return
+        if group.live:
+            encoded = ((slot.offset, slot.encoded(encoder)) for slot in slots if slot.event.data is not None)
+            for chunk in chunked(encoded, encoder.separator, self.chunk_bytes):
+                self._send(group, chunk)
+                group.last_offset = chunk.offset
+        if group.end_offset is not None:
+            for reader in list(group.live):
+                reader.end("finished")
+
+    def _send(self, group: Group, chunk: Chunk) -> None:
+        group.last_write = now = self.clock()
+        if group.fresh:
+            for reader in group.fresh:
+                reader.first_event = now
+            group.fresh.clear()
+        group.events += chunk.events
+        group.bytes += len(chunk.data)
+        self.delivered += chunk.events * len(group.live)
+        self.delivered_bytes += len(chunk.data) * len(group.live)
+        full: list[Reader] = []
+        data = chunk.data
+        for reader in group.live:
+            outlet = reader.outlet
+            outlet.write(data)
+            if outlet.full:
+                full.append(reader)
+        for reader in full:
+            reader.fall_behind(chunk.offset)

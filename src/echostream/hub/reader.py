@@ -1,0 +1,433 @@
+"""Reader: one subscriber of bytes. A position, an outlet, and where it stands between the two.
+
+    CATCHING  reads the ring or the log, as long as its outlet takes bytes
+    READING   waits for a page of the log
+    FULL      its outlet is full; it keeps its position and nothing else
+    LIVE      its position is the fan-out's `flushed`; the flush writes to it
+    ENDED     it has its ending, or its peer is gone
+
+A reader with `until` is not to follow: it ends when it has come so far.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import enum
+import logging
+import random
+import secrets
+from collections.abc import Callable, Iterable
+from typing import NamedTuple
+
+from ..exceptions import EchostreamError, LogCorrupt, LogError, PositionGone
+from ..log.base import Log, Page
+from ..position import Position
+from ..topic import TopicSet
+from ..wire.base import Encoder
+from ..wire.control import Control, StreamAt, StreamEnd, StreamError, StreamGap, StreamOpen
+from .fanout import FanOut, chunked
+from .outlet import Outlet
+from .ring import Slot
+from .settings import StreamSettings
+from .start import Start
+from .timers import Timers
+
+__all__ = ["RETURNING", "Reader", "State", "StreamReport"]
+
+logger = logging.getLogger("echostream.hub")
+
+RETURNING = frozenset({"deadline", "drain", "quota"})
+"""Reasons of an end after which the reader is to come back; any other is for good."""
+
+SCAN_SLOTS = 2000
+"""Slots of the ring looked at in one go, before others have their turn: a storm of readers must not stop the flush."""
+
+MIN_PAGE, MAX_PAGE = 16, 1000
+"""Entries asked of the log at once. Between the two, what fills one write is asked for."""
+
+
+class State(enum.Enum):
+    CATCHING = enum.auto()
+    READING = enum.auto()
+    FULL = enum.auto()
+    LIVE = enum.auto()
+    ENDED = enum.auto()
+
+
+class Ending(enum.Enum):
+    """How the body ends: properly; cut once all is out; cut now; it has ended by itself."""
+
+    CLEAN = enum.auto()
+    CUT = enum.auto()
+    ABORT = enum.auto()
+    GONE = enum.auto()
+
+
+class StreamReport(NamedTuple):
+    """What a stream was, told once when it ended. Times in seconds."""
+
+    stream: str
+    topics: int
+    format: str
+    events: int
+    bytes: int
+    duration: float
+    first_event: float | None
+    reason: str
+
+
+class Reader:
+    """One subscriber, fed by the fan-out when it is live and by itself when it is not."""
+
+    __slots__ = (
+        "_base_bytes",
+        "_base_events",
+        "_deadline",
+        "_full_since",
+        "_last_write",
+        "_log",
+        "_page_limit",
+        "_started",
+        "_timers",
+        "_told",
+        "_until",
+        "_written",
+        "bucket",
+        "bytes",
+        "encoder",
+        "events",
+        "fanout",
+        "first_event",
+        "group",
+        "on_end",
+        "outlet",
+        "position",
+        "settings",
+        "state",
+        "stream",
+        "task",
+    )
+
+    def __init__(
+        self,
+        fanout: FanOut,
+        topics: TopicSet,
+        encoder: Encoder,
+        outlet: Outlet,
+        *,
+        log: Log,
+        timers: Timers,
+        settings: StreamSettings,
+        until: int | None = None,
+        on_end: Callable[[StreamReport], None] | None = None,
+    ) -> None:
+        self.fanout = fanout
+        self.encoder = encoder
+        self.outlet = outlet
+        self.settings = settings
+        self.on_end = on_end
+        self.stream = secrets.token_urlsafe(16)
+        self.state = State.CATCHING
+        self.position = 0
+        self.events = 0
+        self.bytes = 0
+        self.bucket: int | None = None
+        self.task: asyncio.Task[None] | None = None
+        self._log = log
+        self._timers = timers
+        self._until = until
+        self._page_limit = 64
+        self._written = False
+        self._base_events = self._base_bytes = 0
+        self._started = self._last_write = now = fanout.clock()
+        self._full_since: float | None = None
+        self._told = 0
+        self.first_event: float | None = None
+        jittered = None if settings.deadline is None else settings.deadline * random.uniform(0.9, 1.1)  # noqa: S311
+        self._deadline = None if jittered is None else now + jittered
+        self.group = fanout.enter(topics, encoder)
+        fanout.readers.add(self)
+        outlet.on_drained = self._drained
+        outlet.on_gone = self._gone
+
+    # -- its life
+
+    def begin(self, start: Start, ends: dict[str, int]) -> None:
+        """Say where the stream begins, and go on from there."""
+        if self.state is State.ENDED:
+            return
+        self.position = self._told = start.offset
+        self.group.ends.update(ends)
+        self._put(self.encoder.opening)
+        opened = StreamOpen(stream=self.stream, epoch=start.epoch, from_=self.place, resume=start.resume)
+        self._say(opened, retry=self._retry())
+        if start.gap is not None:
+            self._say(start.gap)
+        self._timers.schedule(self, self._next_due())
+        self.advance()
+
+    @property
+    def place(self) -> str:
+        """The position as text: everything up to it was written, or was not for this reader."""
+        return str(Position(self.fanout.epoch, self._offset))
+
+    @property
+    def topics(self) -> TopicSet:
+        """What the reader follows."""
+        return self.group.topics
+
+    def end(self, reason: str) -> None:
+        """Give the stream its ending. Where there is more to come, a format that cannot say so is cut."""
+        if self.state is State.ENDED:
+            return
+        returning = reason in RETURNING
+        told = self._say(StreamEnd(reason=reason), retry=self._retry() if returning else None)
+        if returning and not told:
+            self._close(reason, Ending.CUT)
+        else:
+            self._put(self.encoder.closing)
+            self._close(reason, Ending.CLEAN)
+
+    def fail(self, error: EchostreamError) -> None:
+        """Tell an error and end. Only SSE ends cleanly then: its `stream-error` cannot be missed."""
+        if self.state is not State.ENDED:
+            self._say(StreamError(code=error.code, message=str(error)), retry=self._retry())
+            self._close(error.code, Ending.CLEAN if self.encoder.name == "sse" else Ending.CUT)
+
+    def tell_gap(self, gap: StreamGap) -> None:
+        """Tell what is lost in the middle; a format that cannot tell it is cut."""
+        if not self._say(gap):
+            self._close("gap", Ending.CUT)
+
+    # -- forward
+
+    def advance(self) -> None:
+        """Go on from the position, as far as can be done without waiting."""
+        if self.state is State.READING or self.state is State.ENDED:
+            return
+        self.state = State.CATCHING
+        while not self.outlet.full:
+            if self._arrived():
+                return
+            if self.position < self.fanout.ring.floor:
+                self.state = State.READING
+                self.task = asyncio.get_running_loop().create_task(self._read_page())
+                return
+            if not self._advance_in_ring():
+                return
+        self._mark_full()
+
+    def fall_behind(self, offset: int) -> None:
+        """Leave the live set: the outlet is full, and everything up to `offset` was written to it."""
+        if self.state is not State.LIVE:
+            return  # ended meanwhile
+        self._settle()
+        self.position = offset
+        self._mark_full()
+
+    def due(self, now: float) -> None:
+        """The wheel has come to this reader: heartbeat, deadline or send timeout."""
+        if self._deadline is not None and now >= self._deadline:
+            self.end("deadline")
+            return
+        if self._full_since is None and self.outlet.waiting and now >= self._idle_since + self.settings.heartbeat:
+            # Nothing was written for so long and still bytes wait: the peer takes none.
+            self._full_since = self._idle_since
+        if self._full_since is not None:
+            if now >= self._full_since + self.settings.send_timeout:
+                self._close("send-timeout", Ending.ABORT)
+                return
+        elif now >= self._idle_since + self.settings.heartbeat:
+            self._heartbeat(now)
+        self._timers.schedule(self, self._next_due())
+
+    # -- private
+
+    @property
+    def _offset(self) -> int:
+        return self.fanout.flushed if self.state is State.LIVE else self.position
+
+    @property
+    def _idle_since(self) -> float:
+        return max(self._last_write, self.group.last_write) if self.state is State.LIVE else self._last_write
+
+    def _arrived(self) -> bool:
+        """Whether there is nothing more to do now: finished, at its end, or at `flushed`."""
+        ended_at = self.group.end_offset
+        if self._until is not None:
+            if self.position >= self._until:
+                self.end("finished" if ended_at is not None and self.position >= ended_at else "caught-up")
+                return True
+        elif ended_at is not None and self.position >= ended_at:
+            self.end("finished")
+            return True
+        elif self.position == self.fanout.flushed:
+            self.state = State.LIVE
+            self._base_events, self._base_bytes = self.group.events, self.group.bytes
+            self.fanout.join(self)
+            return True
+        if self.position >= self.fanout.flushed:
+            self.fanout.wait_for_flush(self)
+            return True
+        return False
+
+    def _advance_in_ring(self) -> bool:
+        """Write what matches in the next stretch of the ring; whether to go on at once."""
+        goal = self.fanout.flushed if self._until is None else min(self.fanout.flushed, self._until)
+        slots = self.fanout.ring.between(self.position, goal, SCAN_SLOTS)
+        more = len(slots) == SCAN_SLOTS
+        scanned_to = slots[-1].offset if more else goal
+        topics = self.group.topics
+        mine = [slot for slot in slots if topics.matches(slot.event.topic or "")]
+        self._note_ends(mine)
+        if self._write((s.offset, s.encoded(self.encoder)) for s in mine if s.event.data is not None):
+            self.position = scanned_to
+        if more:
+            asyncio.get_running_loop().call_soon(self._resume_scan)
+        return not more
+
+    def _resume_scan(self) -> None:
+        if self.state is State.CATCHING:
+            self.advance()
+
+    async def _read_page(self) -> None:
+        try:
+            page = await self._log.read(self.position, self._page_limit, self.group.topics)
+        except PositionGone as gone:
+            self._lose(gone.oldest, dropped=None, reason="trimmed")
+        except LogCorrupt as damage:
+            if damage.offset is None:
+                self.fail(damage)
+            else:
+                self._lose(damage.offset + 1, dropped=1, reason="corrupt")
+        except EchostreamError as error:
+            self.fail(error)
+        except Exception:
+            logger.exception("reading the log failed for stream %s", self.stream)
+            self.fail(LogError("the log could not be read"))
+        else:
+            if self.state is State.READING:
+                self._take_page(page)
+        if self.state is State.READING:
+            self.state = State.CATCHING
+            self.advance()
+
+    def _take_page(self, page: Page) -> None:
+        slots = [Slot(entry) for entry in page.entries if self._until is None or entry.offset <= self._until]
+        size = sum(slot.size for slot in slots)
+        if slots and size < self.fanout.chunk_bytes // 2:
+            self._page_limit = min(MAX_PAGE, self._page_limit * 2)
+        elif size > self.fanout.chunk_bytes * 2:
+            self._page_limit = max(MIN_PAGE, self._page_limit // 2)
+        self._note_ends(slots)
+        if self._write((s.offset, s.encoded(self.encoder)) for s in slots if s.event.data is not None):
+            self.position = page.scanned_to
+
+    def _write(self, encoded: Iterable[tuple[int, bytes]]) -> bool:
+        """Write whole events until the outlet is full; whether all were written."""
+        for chunk in chunked(encoded, self.encoder.separator, self.fanout.chunk_bytes):
+            if self.outlet.full:
+                return False
+            now = self.fanout.clock()
+            if self.first_event is None:
+                self.first_event = now
+            self._put(self.encoder.separator + chunk.data if self._written else chunk.data)
+            self._written = True
+            self.position = self._told = chunk.offset
+            self.events += chunk.events
+            self.fanout.delivered += chunk.events
+        return True
+
+    def _note_ends(self, slots: list[Slot]) -> None:
+        for slot in slots:
+            if slot.event.end:
+                self.group.note_end(slot.event.topic, slot.offset)
+
+    def _lose(self, oldest: int, *, dropped: int | None, reason: str) -> None:
+        if self.state is not State.ENDED:
+            after = self.place
+            self.position = max(oldest - 1, self.position)
+            kept = str(Position(self.fanout.epoch, oldest))
+            self.tell_gap(StreamGap(after=after, oldest=kept, dropped=dropped, reason=reason))
+
+    def _say(self, control: Control, *, retry: int | None = None) -> bool:
+        """Write a control event at the present position; False where the format cannot say it."""
+        self._told = self._offset
+        data = self.encoder.control(control, id=self.place, retry=retry)
+        self._put(data)
+        return bool(data)
+
+    def _put(self, data: bytes) -> None:
+        if data:
+            self.outlet.write(data)
+            self._last_write = self.fanout.clock()
+            self.bytes += len(data)
+            self.fanout.delivered_bytes += len(data)
+
+    def _heartbeat(self, now: float) -> None:
+        told = max(self._told, self.group.last_offset) if self.state is State.LIVE else self._told
+        moved = self._offset > told
+        if not (moved and self._say(StreamAt())):
+            self._put(self.encoder.heartbeat)
+        self._last_write = now  # also in a format that has no heartbeat: the next look is one period away
+
+    def _retry(self) -> int:
+        """Milliseconds after which to come back, jittered so that many do not come at once."""
+        return int(self.settings.retry * 1000 * random.uniform(0.5, 1.5))  # noqa: S311
+
+    def _next_due(self) -> float:
+        due = self._idle_since + self.settings.heartbeat
+        if self._full_since is not None:
+            due = self._full_since + self.settings.send_timeout
+        return due if self._deadline is None else min(due, self._deadline)
+
+    def _mark_full(self) -> None:
+        self.state = State.FULL
+        self._full_since = self.fanout.clock()
+        self._timers.schedule(self, self._next_due())
+
+    def _drained(self) -> None:
+        self._full_since = None
+        if self.state is State.FULL:
+            self._timers.schedule(self, self._next_due())
+            self.advance()
+
+    def _gone(self) -> None:
+        if self.state is not State.ENDED:
+            self._close("gone", Ending.GONE)
+
+    def _settle(self) -> None:
+        """Add the share of the group's writes since this reader joined; leave the live set."""
+        if self.state is State.LIVE:
+            self.events += self.group.events - self._base_events
+            self.bytes += self.group.bytes - self._base_bytes
+            self._told = max(self._told, self.group.last_offset)
+            self.group.live.discard(self)
+            self.group.fresh.discard(self)
+
+    def _close(self, reason: str, ending: Ending) -> None:
+        self._settle()
+        self.state = State.ENDED
+        self._timers.cancel(self)
+        self.fanout.forget(self)
+        self.fanout.leave(self.group)
+        if ending is Ending.ABORT:
+            self.outlet.abort()
+        elif ending is not Ending.GONE:
+            self.outlet.close(clean=ending is Ending.CLEAN)
+        if self.on_end is not None:
+            self.on_end(self._report(reason))
+
+    def _report(self, reason: str) -> StreamReport:
+        first = None if self.first_event is None else self.first_event - self._started
+        duration = self.fanout.clock() - self._started
+        return StreamReport(
+            self.stream,
+            len(self.group.topics),
+            self.encoder.name,
+            self.events,
+            self.bytes,
+            duration,
+            first,
+            reason,
+        )

@@ -1,12 +1,12 @@
 # Two commands are enough: `make run` and `make test`. Both need Python 3.11 or newer, and nothing else.
 .DEFAULT_GOAL := help
-.PHONY: help run test lint format bench soak clean lock dev system-packages
+.PHONY: help run test lint format bench soak clean lock reference dev system-packages
 
 # Passed on: make run ARGS="--port 9000", make test ARGS="tests/wire -x"
 ARGS ?=
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 run: ## start the hub on http://127.0.0.1:8800 with its log in data/ (ARGS="--port 9000")
 	@sh scripts/environment.sh run
@@ -39,6 +39,9 @@ clean: ## remove the environment, caches and builds; the hub's log in data/ stay
 
 lock: dev ## write requirements/*.txt anew from pyproject.toml (needs a network)
 	.venv/bin/python scripts/lock.py $(ARGS)
+
+reference: dev ## write the generated parts of docs/reference anew
+	.venv/bin/python scripts/reference.py
 
 dev:
 	@sh scripts/environment.sh dev

@@ -1,0 +1,47 @@
+/** Kept: what the log holds of one topic, asked for once. */
+
+import { readEnvelope } from "./envelope.js";
+import { elements } from "./json.js";
+import { problemText } from "./problem.js";
+import { address, topicPath } from "./topic.js";
+
+/** How many events are asked for. */
+export const KEPT = 100;
+
+/** An answer of the hub that trying again does not change. */
+export class Refused extends Error {}
+
+/**
+ * The topic's last kept events. Throws `Refused` with the problem's text, `TypeError` when the hub cannot be reached.
+ * @param {string} topic
+ * @param {AbortSignal} signal
+ */
+export async function fetchKept(topic, signal) {
+  const response = await get(topic, { live: "false", since: `-${KEPT}`, format: "json" }, {}, signal);
+  if (response.status >= 500) throw new TypeError(await problemText(response));
+  if (!response.ok) throw new Refused(await problemText(response));
+  const texts = response.status === 204 ? [] : elements(await response.text());
+  if (texts === null) throw new TypeError("the answer was cut");
+  return texts.map(readEnvelope).filter((event) => event !== null);
+}
+
+/**
+ * Whether the topic was ended: then nothing is left after `position`, and the hub says 204 instead of nothing.
+ * @param {string} topic
+ * @param {string} position
+ * @param {AbortSignal} signal
+ */
+export async function isFinished(topic, position, signal) {
+  const response = await get(topic, { live: "false", format: "ndjson" }, { "Last-Event-ID": position }, signal);
+  await response.body?.cancel();
+  return response.status === 204;
+}
+
+/** @param {string} topic @param {Record<string, string>} query @param {Record<string, string>} headers @param {AbortSignal} signal */
+function get(topic, query, headers, signal) {
+  return fetch(address(`topics/${topicPath(topic)}`, Object.entries(query)), {
+    headers: { Accept: "application/json, application/x-ndjson, application/problem+json;q=0.9", ...headers },
+    cache: "no-store",
+    signal,
+  });
+}

@@ -1,0 +1,18 @@
+/** What an answer that is no success says to people. */
+
+const MAX_LENGTH = 600;
+
+/**
+ * The detail of a problem document (RFC 9457), or the status when there is none.
+ * @param {Response} response
+ * @returns {Promise<string>}
+ */
+export async function problemText(response) {
+  const fallback = `The hub answered ${response.status} ${response.statusText}`.trim() + ".";
+  try {
+    const problem = await response.json();
+    return String(problem.detail ?? problem.title ?? fallback).slice(0, MAX_LENGTH);
+  } catch {
+    return fallback;
+  }
+}

@@ -1,0 +1,129 @@
+"""AsgiOutlet: the way out on any ASGI server. One task awaits `send`; what waits are references to shared bytes.
+
+The server's `send` returns late when the socket is full: that is the back-pressure. What
+waits meanwhile is bounded by the high mark and one write more, because past it the outlet is
+`full` and its reader stops writing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+from ..exceptions import StreamAborted
+from .problem import Receive, Send
+
+__all__ = ["HIGH_MARK", "AsgiOutlet"]
+
+HIGH_MARK = 64 * 1024
+"""Bytes that may wait in this process before the outlet is full."""
+
+
+def _nothing() -> None:
+    """Nobody listens (yet, or any more)."""
+
+
+class AsgiOutlet:
+    """An `Outlet` (see `echostream.hub.outlet`) over an ASGI server's `send`.
+
+    `run` is the connection's task: it ends when the body has, or when the peer is gone. `linger`
+    bounds the seconds that an ended body may still take to leave.
+    """
+
+    def __init__(self, send: Send, *, high_mark: int = HIGH_MARK, linger: float = 30.0) -> None:
+        self.on_drained = _nothing
+        self.on_gone = _nothing
+        self.full = False
+        self.waiting = 0
+        self._send = send
+        self._high_mark = high_mark
+        self._linger = linger
+        self._chunks: list[bytes] = []
+        self._wake: asyncio.Future[None] | None = None
+        self._ending: bool | None = None  # whether it is clean; None while the body goes on
+        self._stop: BaseException | None = None
+        self._task: asyncio.Task[object] | None = None
+        self._lingering: asyncio.TimerHandle | None = None
+
+    # -- the reader's side
+
+    def write(self, data: bytes) -> None:
+        """Take `data`; the task sends it."""
+        self._chunks.append(data)
+        self.waiting += len(data)
+        if self.waiting > self._high_mark:
+            self.full = True
+        self._wake_up()
+
+    def close(self, *, clean: bool) -> None:
+        """End the body when all is out."""
+        self._leave()
+        self._ending = clean
+        self._lingering = asyncio.get_running_loop().call_later(self._linger, self.abort)
+        self._wake_up()
+
+    def abort(self) -> None:
+        """Cut the body now."""
+        self._interrupt(StreamAborted("the body was cut on purpose"))
+
+    # -- the server's side
+
+    async def run(self, receive: Receive) -> None:
+        """Send until the end; `receive` tells when the peer is gone. Raises `StreamAborted` to cut the body."""
+        self._task = task = asyncio.current_task()
+        watch = asyncio.create_task(self._watch(receive))
+        try:
+            await self._pump()
+        except asyncio.CancelledError:
+            # Ours is undone, as asyncio.timeout does; a cancellation from outside goes on.
+            if self._stop is None or task is None or task.uncancel() > 0:
+                raise
+            if isinstance(self._stop, StreamAborted):
+                raise self._stop from None
+        finally:
+            self._task = None
+            watch.cancel()
+            if self._lingering is not None:
+                self._lingering.cancel()
+            self._gone()
+
+    async def _pump(self) -> None:
+        while True:
+            if self._chunks:
+                chunks, self._chunks = self._chunks, []
+                body = chunks[0] if len(chunks) == 1 else b"".join(chunks)
+                await self._send({"type": "http.response.body", "body": body, "more_body": True})
+                self.waiting -= len(body)
+                if self.full and self.waiting <= self._high_mark:
+                    self.full = False
+                    self.on_drained()
+            elif self._ending is not None:
+                if not self._ending:
+                    raise StreamAborted("the body was cut on purpose")
+                await self._send({"type": "http.response.body", "body": b"", "more_body": False})
+                return
+            else:
+                self._wake = asyncio.get_running_loop().create_future()
+                await self._wake
+
+    async def _watch(self, receive: Receive) -> None:
+        """See the peer go: `send` does not tell it, and nothing may be sent for long."""
+        while (await receive())["type"] != "http.disconnect":
+            pass
+        self._interrupt(ConnectionResetError("the peer is gone"))
+
+    def _interrupt(self, why: BaseException) -> None:
+        if self._task is not None and self._stop is None:
+            self._stop = why
+            self._task.cancel()
+
+    def _gone(self) -> None:
+        on_gone = self.on_gone
+        self._leave()
+        on_gone()
+
+    def _leave(self) -> None:
+        self.on_drained = self.on_gone = _nothing
+
+    def _wake_up(self) -> None:
+        if self._wake is not None and not self._wake.done():
+            self._wake.set_result(None)

@@ -1,0 +1,127 @@
+"""TopicResponse: a response fed by topics, as a plain ASGI application."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from ..exceptions import EchostreamError, StreamAborted
+from ..hub import Beginning, Hub, StreamReport, StreamSettings
+from ..hub.start import Start
+from ..topic import TopicSet
+from ..wire.base import Encoder
+from .outlet import AsgiOutlet
+from .problem import ASGIApp, Headers, HttpTooOld, Receive, Scope, Send, problem_response, refuse, status_of
+from .request import SubscribeRequest, header
+
+__all__ = ["TopicResponse"]
+
+
+class TopicResponse:
+    """Answers a request with the events of some topics: what was missed, then what comes.
+
+    The request chooses: the format by `Accept` or `format=`, the start by `Last-Event-ID`,
+    `last_event_id=` or `since=`, and with `live=0` that it ends with what is kept. Errors are
+    problem documents. `envelope` says whether SSE carries envelopes when the request does not
+    say; by default it does when there is more than one topic. `on_end` is called once with the
+    stream's report.
+
+    Raises, when made, `InvalidTopic` and `TooLarge`; when called, `StreamAborted` where a body
+    must be seen to be cut.
+    """
+
+    def __init__(
+        self,
+        hub: Hub,
+        topics: Iterable[str],
+        *,
+        settings: StreamSettings | None = None,
+        envelope: bool | None = None,
+        headers: Headers = (),
+        on_end: Callable[[StreamReport], None] | None = None,
+    ) -> None:
+        self.hub = hub
+        self.topics = TopicSet(topics)
+        self.settings = settings or StreamSettings()
+        self.envelope = len(self.topics) > 1 or bool(self.topics.patterns) if envelope is None else envelope
+        self.headers = list(headers)
+        self.on_end = on_end
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            request = SubscribeRequest.read(scope, envelope=self.envelope)
+            _check_version(scope, request.encoder)
+            beginning = await self.hub.find_beginning(
+                self.topics, since=request.since, last_event_id=request.last_event_id
+            )
+            if (beginning.finished and request.live) or self._is_poll_without_news(request, beginning.start):
+                await _send_head(send, 204, [_resume_header(beginning.start), *self.headers])
+            elif scope["method"] == "HEAD":
+                await _send_head(send, 200, self._head(request.encoder, beginning.start))
+            else:
+                await self._stream(request, beginning, receive, send)
+        except EchostreamError as error:
+            if isinstance(error, StreamAborted):
+                raise
+            await self._refusal(error, scope)(scope, receive, send)
+
+    async def _stream(self, request: SubscribeRequest, beginning: Beginning, receive: Receive, send: Send) -> None:
+        outlet = AsgiOutlet(send, linger=self.settings.send_timeout)
+        reader = self.hub.attach(
+            self.topics, request.encoder, outlet, settings=self.settings, live=request.live, on_end=self.on_end
+        )
+        try:
+            headers = self._head(request.encoder, beginning.start)
+            await send({"type": "http.response.start", "status": 200, "headers": headers})
+            reader.begin(beginning.start, beginning.ends)
+            await outlet.run(receive)
+        finally:
+            outlet.on_gone()  # also when the head could not be sent: a reader must not outlive its request
+
+    def _refusal(self, error: EchostreamError, scope: Scope) -> ASGIApp:
+        status = status_of(error)
+        accept = header(scope, b"accept")
+        if status in (429, 503):
+            return refuse(status, error.code, str(error), accept, headers=self.headers)
+        return problem_response(error, headers=self.headers)
+
+    def _is_poll_without_news(self, request: SubscribeRequest, start: Start) -> bool:
+        """Whether a native `EventSource` comes back to a stream that has given it all that is kept: 204 stops it."""
+        resumed = request.last_event_id is not None and start.resume == "resumed"
+        return (
+            request.encoder.name == "sse" and not request.live and resumed and start.offset >= self.hub.fanout.ring.end
+        )
+
+    def _head(self, encoder: Encoder, start: Start) -> list[tuple[bytes, bytes]]:
+        media_type = encoder.media_type
+        if media_type.startswith("text/"):
+            media_type += "; charset=utf-8"
+        return [
+            (b"content-type", media_type.encode()),
+            (b"cache-control", b"no-cache"),
+            (b"vary", b"accept, last-event-id"),
+            (b"x-accel-buffering", b"no"),
+            (b"x-content-type-options", b"nosniff"),
+            _resume_header(start),
+            *self.headers,
+        ]
+
+
+def _resume_header(start: Start) -> tuple[bytes, bytes]:
+    return b"echostream-resume", start.resume.encode()
+
+
+async def _send_head(send: Send, status: int, headers: list[tuple[bytes, bytes]]) -> None:
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": b""})
+
+
+def _check_version(scope: Scope, encoder: Encoder) -> None:
+    """HTTP/1.0 marks the end of a body by closing: a cut one would look whole.
+
+    SSE and NDJSON say their ending themselves, so they are served; the other formats are not.
+    Raises `HttpTooOld`.
+    """
+    if scope.get("http_version") == "1.0" and encoder.name not in ("sse", "ndjson"):
+        raise HttpTooOld(
+            f"format {encoder.name!r} needs HTTP/1.1; behind nginx set proxy_http_version 1.1, or ask for sse or ndjson"
+        )

@@ -85,16 +85,22 @@ def test_reference_follows_the_code(page: str) -> None:
     assert written == reference().rendered(page), "run: make reference"
 
 
+# Codes that never reach a client of the hub: told at start, inside a program, or made by a client itself.
+INSIDE = {"invalid-setting", "invalid-position", "decode-error", "position-gone", "epoch-changed", "aborted"} | {
+    *("log-in-use", "log-foreign", "unacknowledged", "error")
+}
+
+
 def raised_codes() -> set[str]:
     """Each code that an answer can have: of the error classes, and those written beside a status in the server."""
     classes = {getattr(exceptions, name) for name in exceptions.__all__}
     codes = {cls.code for cls in classes if not cls.__subclasses__() or cls.code in ("invalid-input", "log-error")}
     for file in (ROOT / "src" / "echostream").rglob("*.py"):
         if file.parts[-2] in ("server", "asgi"):
-            codes |= set(re.findall(r"\b[45]\d\d,\s*f?\"([a-z0-9-]+)\"", file.read_text()))
-    # These never reach a client of the hub: they are told at start, or inside a program.
-    inside = {"invalid-setting", "invalid-position", "decode-error", "position-gone", "epoch-changed", "aborted"}
-    return codes - inside - {"log-in-use", "log-foreign"}
+            text = file.read_text()
+            codes |= set(re.findall(r"\b[45]\d\d,\s*f?\"([a-z0-9-]+)\"", text))
+            codes |= set(re.findall(r"^    code = \"([a-z0-9-]+)\"", text, re.MULTILINE))
+    return codes - INSIDE
 
 
 def test_every_error_code_is_documented() -> None:

@@ -18,6 +18,8 @@
     ├── PositionGone                     a matching entry after the position was trimmed
     ├── EpochChanged                     the log under us is no longer the same log
     ├── StreamAborted                    a response cut on purpose, so that it looks cut
+    ├── RequestRefused                   a client's request was answered with a refusal
+    ├── Unacknowledged                   a client's publication that may or may not have happened
     └── LogError                         the storage failed
         ├── LogUnavailable               not reachable now; trying again may help
         ├── LogFull                      no room; readers go on, publishing may work later
@@ -52,10 +54,12 @@ __all__ = [
     "NotAcceptable",
     "PositionGone",
     "Refused",
+    "RequestRefused",
     "StreamAborted",
     "TooLarge",
     "TopicFinished",
     "TopicReserved",
+    "Unacknowledged",
 ]
 
 
@@ -215,6 +219,33 @@ class StreamAborted(EchostreamError):
     """
 
     code = "aborted"
+
+
+class RequestRefused(EchostreamError):
+    """The other side answered a client's request with a refusal; asking again would not help.
+
+    Attributes: `status`, the HTTP status; `code` and `detail` of its problem document ("error"
+    and the status where it sent none).
+    """
+
+    def __init__(self, status: int, code: str, detail: str) -> None:
+        super().__init__(f"{detail} ({status}, {code})")
+        self.status = status
+        self.code = code
+        self.detail = detail
+
+
+class Unacknowledged(EchostreamError):
+    """A publication was sent, no acknowledgement came, and repeating it is no longer safe or no longer wanted.
+
+    Attribute: `uncertain`, true when it may have happened, false when it certainly did not.
+    """
+
+    code = "unacknowledged"
+
+    def __init__(self, message: str, *, uncertain: bool) -> None:
+        super().__init__(message)
+        self.uncertain = uncertain
 
 
 class LogError(EchostreamError):

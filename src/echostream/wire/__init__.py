@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from .base import Encoder
-from .batch import parse_batch
-from .control import Control, Resume, StreamAt, StreamEnd, StreamError, StreamGap, StreamOpen, facts
-from .envelope import envelope, time_text
+from .batch import MAX_BATCH_EVENTS, batch_line, parse_batch
+from .control import Control, Resume, StreamAt, StreamEnd, StreamError, StreamGap, StreamOpen, facts, parse_control
+from .envelope import envelope, parse_envelope, time_text
 from .json_array import JSON_ARRAY, JsonArrayEncoder
 from .ndjson import NDJSON, NdjsonEncoder
 from .ndjson_decoder import LastLine, NdjsonDecoder
@@ -18,6 +18,7 @@ __all__ = [
     "ENVELOPE_FORMATS",
     "FORMATS",
     "JSON_ARRAY",
+    "MAX_BATCH_EVENTS",
     "NDJSON",
     "SSE",
     "SSE_ENVELOPE",
@@ -38,11 +39,14 @@ __all__ = [
     "StreamGap",
     "StreamOpen",
     "TextEncoder",
+    "batch_line",
     "by_name",
     "envelope",
     "facts",
     "negotiate",
     "parse_batch",
+    "parse_control",
+    "parse_envelope",
     "time_text",
 ]
 

@@ -1,4 +1,4 @@
-"""A batch to publish: NDJSON lines `{"data", "event"?, "key"?}` to events, all or none.
+"""A batch to publish: NDJSON lines `{"data", "event"?, "key"?}` to events, all or none, and back.
 
 Strict on purpose. A member that nobody knows is a misspelt one (`"evnet"`), and a member
 given twice means one thing to us and another to the next parser: both are errors with the
@@ -15,8 +15,9 @@ import msgspec
 
 from ..event import Event
 from ..exceptions import InvalidEvent, TooLarge
+from .envelope import one_line
 
-__all__ = ["MAX_BATCH_EVENTS", "parse_batch"]
+__all__ = ["MAX_BATCH_EVENTS", "batch_line", "parse_batch"]
 
 MAX_BATCH_EVENTS = 1_000
 
@@ -31,7 +32,14 @@ class _Line(msgspec.Struct, forbid_unknown_fields=True, gc=False):
     key: str | None = None
 
 
+class _LineOut(msgspec.Struct, omit_defaults=True, gc=False):
+    data: msgspec.Raw | str
+    event: str | None = None
+    key: str | None = None
+
+
 _decode = msgspec.json.Decoder(_Line).decode
+_encode = msgspec.json.Encoder().encode
 
 
 def parse_batch(body: bytes, *, topic: str | None = None, max_events: int = MAX_BATCH_EVENTS) -> list[Event]:
@@ -50,6 +58,14 @@ def parse_batch(body: bytes, *, topic: str | None = None, max_events: int = MAX_
     if len(lines) > max_events:
         raise TooLarge("batch", size=len(lines), limit=max_events, unit="events")
     return [_parse_line(line, number, topic) for number, line in lines]
+
+
+def batch_line(event: Event) -> bytes:
+    """The line, with its LF, that publishes `event` (its `data` is not None) in a batch."""
+    data: msgspec.Raw | str = event.data or ""
+    if event.json:
+        data = msgspec.Raw(one_line(data).encode())
+    return _encode(_LineOut(data, event.event, event.key)) + b"\n"
 
 
 def _parse_line(line: bytes, number: int, topic: str | None) -> Event:

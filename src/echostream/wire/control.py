@@ -10,7 +10,19 @@ from typing import Any, Literal
 
 import msgspec
 
-__all__ = ["Control", "Resume", "StreamAt", "StreamEnd", "StreamError", "StreamGap", "StreamOpen", "facts"]
+from ..exceptions import DecodeError
+
+__all__ = [
+    "Control",
+    "Resume",
+    "StreamAt",
+    "StreamEnd",
+    "StreamError",
+    "StreamGap",
+    "StreamOpen",
+    "facts",
+    "parse_control",
+]
 
 Resume = Literal["live", "resumed", "gap", "reset"]
 """How a stream began: at a start of its own choice; where the reader left off; past a loss; in another log."""
@@ -68,3 +80,27 @@ def facts(control: Control) -> dict[str, Any]:
     built: dict[str, Any] = msgspec.to_builtins(control)
     del built["stream_event"]
     return built
+
+
+_KINDS: dict[str, type[Control]] = {
+    "open": StreamOpen,
+    "at": StreamAt,
+    "gap": StreamGap,
+    "error": StreamError,
+    "end": StreamEnd,
+}
+
+
+def parse_control(word: str, told: object) -> Control | None:
+    """The control event of that word and these facts (decoded JSON); None for a word that we do not know.
+
+    A newer hub may say more than we understand: unknown words and facts are passed over.
+    Raises `DecodeError` when facts that we need are missing or of another type.
+    """
+    kind = _KINDS.get(word)
+    if kind is None:
+        return None
+    try:
+        return msgspec.convert(told, kind)
+    except msgspec.ValidationError as error:
+        raise DecodeError(f"a control event stream-{word} that cannot be read: {error}") from None

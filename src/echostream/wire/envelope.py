@@ -15,8 +15,9 @@ from functools import lru_cache
 import msgspec
 
 from ..event import Event
+from ..exceptions import DecodeError, InvalidEvent
 
-__all__ = ["envelope", "one_line", "time_text"]
+__all__ = ["envelope", "one_line", "parse_envelope", "time_text"]
 
 # A JSON string cannot hold a raw CR or LF (RFC 8259, section 7), so each one stands between
 # tokens and can go, with the indentation behind it. Re-encoding would change numbers.
@@ -32,7 +33,17 @@ class _Envelope(msgspec.Struct, gc=False):
     key: str | None
 
 
+class _EnvelopeIn(msgspec.Struct, gc=False):
+    data: msgspec.Raw
+    id: str | None = None
+    topic: str | None = None
+    event: str | None = None
+    time: datetime | None = None
+    key: str | None = None
+
+
 _encode = msgspec.json.Encoder().encode
+_decode = msgspec.json.Decoder(_EnvelopeIn).decode
 
 
 def envelope(event: Event) -> bytes:
@@ -42,6 +53,24 @@ def envelope(event: Event) -> bytes:
         data = msgspec.Raw(one_line(event.data).encode())
     time = None if event.time is None else time_text(event.time)
     return _encode(_Envelope(event.id, event.topic, event.event, data, time, event.key))
+
+
+def parse_envelope(line: bytes | str) -> Event:
+    """The event that an envelope carries; members that we do not know are passed over.
+
+    Raises `DecodeError` for what is no envelope, and for an event that could not have been published.
+    """
+    try:
+        found = _decode(line)
+        raw = bytes(found.data)
+        text: str = msgspec.json.decode(raw, type=str) if raw.startswith(b'"') else raw.decode()
+        time = None if found.time is None else round(found.time.timestamp() * 1000)
+        return Event(
+            data=text, json=not raw.startswith(b'"'),
+            id=found.id, topic=found.topic, event=found.event, time=time, key=found.key,
+        )  # fmt: skip
+    except (ValueError, RecursionError, msgspec.MsgspecError, InvalidEvent) as error:
+        raise DecodeError(f"no envelope of an event: {error}") from None
 
 
 def one_line(json: str) -> str:

@@ -22,8 +22,8 @@ class TopicResponse:
     The request chooses: the format by `Accept` or `format=`, the start by `Last-Event-ID`,
     `last_event_id=` or `since=`, and with `live=0` that it ends with what is kept. Errors are
     problem documents. `envelope` says whether SSE carries envelopes when the request does not
-    say; by default it does when there is more than one topic. `on_end` is called once with the
-    stream's report.
+    say; by default it does when there is more than one topic. `on_begin` is called with the number of
+    topics and the format's name when a stream begins, `on_end` once with its report when it ended.
 
     Raises, when made, `InvalidTopic` and `TooLarge`; when called, `StreamAborted` where a body
     must be seen to be cut.
@@ -37,6 +37,7 @@ class TopicResponse:
         settings: StreamSettings | None = None,
         envelope: bool | None = None,
         headers: Headers = (),
+        on_begin: Callable[[int, str], None] | None = None,
         on_end: Callable[[StreamReport], None] | None = None,
     ) -> None:
         self.hub = hub
@@ -44,6 +45,7 @@ class TopicResponse:
         self.settings = settings or StreamSettings()
         self.envelope = len(self.topics) > 1 or bool(self.topics.patterns) if envelope is None else envelope
         self.headers = list(headers)
+        self.on_begin = on_begin
         self.on_end = on_end
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -72,6 +74,8 @@ class TopicResponse:
         try:
             headers = self._head(request.encoder, beginning.start)
             await send({"type": "http.response.start", "status": 200, "headers": headers})
+            if self.on_begin is not None:
+                self.on_begin(len(self.topics), request.encoder.name)
             reader.begin(beginning.start, beginning.ends)
             await outlet.run(receive)
         finally:

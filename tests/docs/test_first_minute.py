@@ -6,8 +6,10 @@ The port, the ids of the log and the path of the command are the test's; everyth
 from __future__ import annotations
 
 import json
+import os
 import re
 import shlex
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -83,7 +85,7 @@ class Terminal:
         try:
             yield output
         finally:
-            subprocess.run(["pkill", "-KILL", "-g", str(process.pid)], check=False)
+            os.killpg(process.pid, signal.SIGKILL)
             process.wait(10)
 
 

@@ -210,7 +210,7 @@ class FanOut:
         end = self.ring.end
         if end == self.flushed:
             return
-        slots = self.ring.between(max(self.flushed, self.ring.floor), end, limit=len(self.ring))
+        slots = self.ring.between(self.flushed, end, limit=len(self.ring))
         touched: dict[Group, list[Slot]] = {}
         for slot in slots:
             for group in self.routes(slot.event.topic or ""):
@@ -218,6 +218,7 @@ class FanOut:
         self.flushed = end
         for group, matching in touched.items():
             self._write(group, matching)
+        self.ring.trim(end)
         if self._ahead:
             waiting, self._ahead = self._ahead, set()
             for reader in waiting:

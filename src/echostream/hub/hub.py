@@ -313,7 +313,11 @@ class Hub:
                 raise TooLarge("event", size=event.size, limit=self.settings.event_bytes)
 
     def _take_page(self, page: Page) -> None:
-        self.fanout.ring.extend(page.entries, page.scanned_to)
+        fanout = self.fanout
+        fanout.ring.extend(page.entries, page.scanned_to, flushed=fanout.flushed)
+        if fanout.ring.size > fanout.ring.max_bytes:
+            self._flush()  # what is not flushed cannot be trimmed: a flood must not outgrow the ring for a tick
+            return
         if self._flush_timer is not None:
             return
         loop = asyncio.get_running_loop()
@@ -324,7 +328,9 @@ class Hub:
             self._flush_timer = loop.call_later(wait, self._flush)
 
     def _flush(self) -> None:
-        self._flush_timer = None
+        if self._flush_timer is not None:
+            self._flush_timer.cancel()
+            self._flush_timer = None
         self.fanout.flush()
         self._last_flush = asyncio.get_running_loop().time()
 

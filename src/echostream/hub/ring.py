@@ -39,7 +39,7 @@ class Slot:
 
 
 class Ring:
-    """The newest entries, at most `max_bytes` of them (always at least one page)."""
+    """The newest entries, about `max_bytes` of them; more only until the next flush."""
 
     def __init__(self, max_bytes: int, *, start: int) -> None:
         self.max_bytes = max_bytes
@@ -50,15 +50,15 @@ class Ring:
         self._offsets: list[int] = []
         self._head = 0  # slots before it are dropped; they are cut off in bulk, not one by one
 
-    def extend(self, entries: Sequence[Entry], scanned_to: int) -> None:
-        """Take the next page of the tail; the oldest entries go when there is no room."""
+    def extend(self, entries: Sequence[Entry], scanned_to: int, *, flushed: int) -> None:
+        """Take the next page of the tail. The oldest entries go when there is no room, none after `flushed`."""
         for entry in entries:
             slot = Slot(entry)
             self._slots.append(slot)
             self._offsets.append(slot.offset)
             self.size += slot.size
         self.end = max(self.end, scanned_to)
-        self._trim(keep=len(entries))
+        self.trim(flushed)
 
     def __len__(self) -> int:
         return len(self._slots) - self._head
@@ -76,10 +76,12 @@ class Ring:
         last = bisect_right(self._offsets, until, lo=first)
         return self._slots[first : min(last, first + limit)]
 
-    def _trim(self, keep: int) -> None:
-        newest = len(self._slots) - keep
-        while self.size > self.max_bytes and self._head < newest:
+    def trim(self, flushed: int) -> None:
+        """Let the oldest entries go while there are too many, but none after `flushed`."""
+        while self.size > self.max_bytes and self._head < len(self._slots):
             slot = self._slots[self._head]
+            if slot.offset > flushed:
+                break
             self.size -= slot.size
             self.floor = slot.offset
             self._head += 1

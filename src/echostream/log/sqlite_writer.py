@@ -1,0 +1,301 @@
+"""The writer: one thread that owns the file, commits groups, and says truly what became of them.
+
+**Group commit.** The thread takes what waits, at most 256 appends or 4 MiB, as one transaction:
+one sync pays for all. Then one `call_soon_threadsafe` hands results and entries to the loop.
+
+**What a failed commit means.** A group is answered as failed only when it cannot come back.
+
+- An error before COMMIT (or SQLITE_FULL anywhere): the commit frame was not wholly written to
+  the WAL, so no recovery can find it. Rolled back: nothing was appended.
+- An I/O error in COMMIT, the sync above all: the commit frame may be in the WAL although SQLite
+  did not publish it. This process will not see it, but a crash and recovery would. So before
+  anyone is answered the connection is closed and opened again (what a failed sync left behind
+  must not be trusted) and a *fence* is committed: a small transaction that takes the same place
+  in the WAL. Frames carry a running checksum, so what the failed group wrote beyond the fence can
+  never be read as valid again. Fence committed: nothing was appended, and that is durable.
+- The fence fails too: the group's fate is not known, and its publishers are told exactly that
+  (`LogUnavailable`, "not known"). The next append opens the file again and its own commit is the
+  fence. A repeat with the same idempotency key is right in both cases.
+
+For this no recovery may run inside the process: the reader keeps one connection open all the
+time, so the WAL's index lives on when the writer's connection is closed.
+
+**Below full durability** commits are not synced. Before the first of a run, `clean = 0` is
+committed with a sync; a proper close syncs everything and sets it back. Who opens a file with
+`clean = 0` begins a new epoch: whatever was lost, no offset of the old epoch means another entry.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import queue
+import threading
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import apsw
+import msgspec
+
+from ..exceptions import LogCorrupt, LogError, LogUnavailable
+from ..position import new_epoch
+from .base import Bounds, Page
+from .sqlite_append import Append, Retention, Transaction, Writing
+from .sqlite_errors import is_corruption, translated
+from .sqlite_file import FileLock, check_path, make_if_missing
+from .sqlite_reader import Reader
+from .sqlite_schema import State, connect, load_state, save_state
+
+__all__ = ["Committed", "Writer"]
+
+GROUP_APPENDS = 256
+GROUP_BYTES = 4 * 1024 * 1024
+CHECKPOINT_FRAMES = 1_000
+RESTART_FRAMES = 3_000
+"""At this many frames (12 MiB) the checkpoint waits for the readers, so that the WAL begins anew and stays bounded."""
+
+
+class Committed(msgspec.Struct):
+    """What the loop is handed after a group: each append's answer, the entries, and the log's bounds."""
+
+    answers: list[tuple[Append, list[int] | Exception]]
+    page: Page | None
+    size: int
+    bounds: Bounds
+
+
+class Writer:
+    """Owns the file from `start` to `stop`. `deliver` is called in the writer's thread."""
+
+    def __init__(
+        self, path: Path, *, full: bool, retention: Retention, now: Callable[[], int], vfs: str | None
+    ) -> None:
+        self.path = path
+        self._full = full
+        self._retention = retention
+        self._now = now
+        self._vfs = vfs
+        self._queue: queue.SimpleQueue[Append | None] = queue.SimpleQueue()
+        self._connection: apsw.Connection | None = None
+        self._writing = Writing(State(""), 0)
+        self._frames = 0
+        self._weak = False  # whether commits of this run may be unsynced
+
+    def start(
+        self,
+        opened: Callable[[Reader, Bounds], None],
+        failed: Callable[[Exception], None],
+        deliver: Callable[[Committed], None],
+        closed: Callable[[], None],
+    ) -> None:
+        """Open in the writer's own thread, then serve until `stop`. Exactly one of `opened` and `failed` is
+        called, then `deliver` for each group, then `closed`; all in that thread."""
+
+        def run() -> None:
+            try:
+                lock, reader = self._open()
+            except Exception as error:
+                failed(error)
+                return
+            try:
+                opened(reader, self._bounds())
+                self._serve(deliver)
+            finally:
+                self._close(reader, lock)
+                closed()
+
+        threading.Thread(target=run, name="echostream-log-write", daemon=True).start()
+
+    def put(self, append: Append) -> None:
+        """Queue an append. Any thread."""
+        self._queue.put(append)
+
+    def stop(self) -> None:
+        """Finish what is queued, then close. Any thread."""
+        self._queue.put(None)
+
+    # --- in the writer's thread from here on
+
+    def _open(self) -> tuple[FileLock, Reader]:
+        check_path(self.path)
+        lock = FileLock(self.path)
+        reader = Reader(self.path, vfs=self._vfs)
+        ours = False
+        try:
+            make_if_missing(self.path, vfs=self._vfs)
+            ours = True
+            connection = self._connect()
+            self._check(connection)
+            if not self._writing.state.clean:
+                self._new_epoch(connection)
+            reader.hold_open()
+        except BaseException as error:
+            reader.close()
+            self._drop()
+            lock.release(remove=lock.made and not ours)
+            if isinstance(error, (apsw.Error, OSError)):
+                raise translated(error, self.path) from error
+            raise
+        return lock, reader
+
+    def _connect(self) -> apsw.Connection:
+        if self._connection is None:
+            connection = connect(str(self.path), vfs=self._vfs)
+            try:
+                state = load_state(connection)
+                keys: Any = connection.execute("SELECT count(*) FROM keys").get
+                self._writing.reset(state, keys)
+                if self._weak:
+                    connection.pragma("synchronous", "normal")
+                connection.set_wal_hook(self._note_frames)
+            except BaseException:
+                with contextlib.suppress(apsw.Error):
+                    connection.close()
+                raise
+            self._connection = connection
+        return self._connection
+
+    def _note_frames(self, _connection: apsw.Connection, _name: str, frames: int) -> int:
+        self._frames = frames
+        return apsw.SQLITE_OK
+
+    def _check(self, connection: apsw.Connection) -> None:
+        """The state row against the entries. Raises `LogCorrupt`."""
+        row: Any = connection.execute("SELECT min(offset), max(offset) FROM entries").fetchone()
+        state = self._writing.state
+        expected = (state.oldest, state.newest) if state.oldest <= state.newest else (None, None)
+        if tuple(row) != expected:
+            raise LogCorrupt(
+                f"the log {self.path} is damaged: its state says entries {expected[0]} to {expected[1]}, its table has "
+                f"{row[0]} to {row[1]}; it was left as it is: restore a backup, or name another path"
+            )
+
+    def _new_epoch(self, connection: apsw.Connection) -> None:
+        state = msgspec.structs.replace(self._writing.state, epoch=new_epoch(), clean=1)
+        with connection:
+            save_state(connection, state)
+        self._writing.state = state
+
+    def _bounds(self) -> Bounds:
+        state = self._writing.state
+        return Bounds(state.epoch, state.oldest, state.newest)
+
+    def _serve(self, deliver: Callable[[Committed], None]) -> None:
+        going = True
+        while going:
+            group, going = self._gather()
+            if group:
+                deliver(self._commit(group))
+                self._checkpoint()
+
+    def _gather(self) -> tuple[list[Append], bool]:
+        append = self._queue.get()
+        group: list[Append] = []
+        size = 0
+        with contextlib.suppress(queue.Empty):
+            while append is not None:
+                group.append(append)
+                size += append.size
+                if len(group) >= GROUP_APPENDS or size >= GROUP_BYTES:
+                    return group, True
+                append = self._queue.get_nowait()
+            return group, False
+        return group, True
+
+    def _commit(self, group: Sequence[Append]) -> Committed:
+        try:
+            return self._try_commit(group)
+        except Exception as error:
+            failure = error if isinstance(error, LogError) else self._settle(error)
+            return Committed([(append, failure) for append in group], None, 0, self._bounds())
+
+    def _try_commit(self, group: Sequence[Append]) -> Committed:
+        connection = self._connect()
+        if not self._full and not self._weak:
+            self._go_weak(connection)
+        connection.execute("BEGIN IMMEDIATE")
+        transaction = Transaction(connection, self._writing, self._retention, self._now())
+        answers = list(zip(group, transaction.run(group), strict=True))
+        if not transaction.entries:
+            connection.execute("ROLLBACK")
+            return Committed(answers, None, 0, self._bounds())
+        try:
+            connection.execute("COMMIT")
+        except apsw.Error as error:
+            raise _InCommitError from error
+        self._writing.state = transaction.state
+        page = Page(transaction.entries, transaction.state.newest, transaction.state.epoch)
+        return Committed(answers, page, transaction.size, self._bounds())
+
+    def _go_weak(self, connection: apsw.Connection) -> None:
+        state = msgspec.structs.replace(self._writing.state, clean=0)
+        with connection:
+            save_state(connection, state)
+        self._writing.state = state
+        connection.pragma("synchronous", "normal")
+        self._weak = True
+
+    def _settle(self, error: Exception) -> LogError:
+        """After a failed group: make sure that it is gone, and say what is known."""
+        self._drop()
+        cause = error.__cause__ if isinstance(error, _InCommitError) else error
+        if not isinstance(cause, (apsw.Error, OSError)):
+            return LogError(f"appending failed, nothing was appended: {cause!r}")
+        if not isinstance(error, _InCommitError) or isinstance(cause, apsw.FullError):
+            return translated(cause, self.path)
+        try:
+            self._fence()
+        except (apsw.Error, LogError):
+            self._drop()
+            return LogUnavailable(
+                f"writing to {self.path} failed ({cause}); it is not known whether this append was kept. "
+                "Repeat it with the same idempotency key"
+            )
+        if is_corruption(cause):
+            return translated(cause, self.path)
+        return LogUnavailable(f"writing to {self.path} failed ({cause}); nothing was appended")
+
+    def _fence(self) -> None:
+        connection = self._connect()
+        connection.pragma("synchronous", "full")
+        state = msgspec.structs.replace(self._writing.state, fence=self._writing.state.fence + 1)
+        with connection:
+            save_state(connection, state)
+        self._writing.state = state
+        if self._weak:
+            connection.pragma("synchronous", "normal")
+
+    def _drop(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            with contextlib.suppress(apsw.Error):
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")
+            with contextlib.suppress(apsw.Error):
+                connection.close()
+
+    def _checkpoint(self) -> None:
+        if self._frames < CHECKPOINT_FRAMES or self._connection is None:
+            return
+        mode = apsw.SQLITE_CHECKPOINT_RESTART if self._frames >= RESTART_FRAMES else apsw.SQLITE_CHECKPOINT_PASSIVE
+        try:
+            self._connection.wal_checkpoint(mode=mode)
+        except apsw.BusyError:
+            pass  # a long reader from outside; the next commit tries again
+        except apsw.Error:
+            self._drop()  # the pages are still in the WAL, so a later checkpoint writes them all again
+
+    def _close(self, reader: Reader, lock: FileLock) -> None:
+        reader.close()
+        with contextlib.suppress(apsw.Error, LogError):
+            if self._weak:
+                connection = self._connect()
+                connection.pragma("synchronous", "full")
+                with connection:
+                    save_state(connection, msgspec.structs.replace(self._writing.state, clean=1))
+        self._drop()  # the last connection to close checkpoints and removes the WAL
+        lock.release()
+
+
+class _InCommitError(Exception):
+    """COMMIT itself failed; the cause is SQLite's error."""

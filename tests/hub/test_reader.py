@@ -39,7 +39,7 @@ async def attach(
     outlet = HandOutlet(high_mark)
     beginning = await hub.find_beginning(topic_set, since=since, last_event_id=last_event_id)
     on_end = None if reports is None else reports.append
-    reader = hub.attach(topic_set, encoder, outlet, live=live, on_end=on_end)
+    reader = hub.attach(topic_set, encoder, outlet, until=None if live else beginning.newest, on_end=on_end)
     reader.begin(beginning.start, beginning.ends)
     return reader, outlet
 

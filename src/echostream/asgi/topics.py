@@ -55,7 +55,7 @@ class TopicResponse:
             beginning = await self.hub.find_beginning(
                 self.topics, since=request.since, last_event_id=request.last_event_id
             )
-            if (beginning.finished and request.live) or self._is_poll_without_news(request, beginning.start):
+            if (beginning.finished and request.live) or _is_poll_without_news(request, beginning):
                 await _send_head(send, 204, [_resume_header(beginning.start), *self.headers])
             elif scope["method"] == "HEAD":
                 await _send_head(send, 200, self._head(request.encoder, beginning.start))
@@ -68,8 +68,9 @@ class TopicResponse:
 
     async def _stream(self, request: SubscribeRequest, beginning: Beginning, receive: Receive, send: Send) -> None:
         outlet = AsgiOutlet(send, linger=self.settings.send_timeout)
+        until = None if request.live else beginning.newest
         reader = self.hub.attach(
-            self.topics, request.encoder, outlet, settings=self.settings, live=request.live, on_end=self.on_end
+            self.topics, request.encoder, outlet, settings=self.settings, until=until, on_end=self.on_end
         )
         try:
             headers = self._head(request.encoder, beginning.start)
@@ -88,13 +89,6 @@ class TopicResponse:
             return refuse(status, error.code, str(error), accept, headers=self.headers)
         return problem_response(error, headers=self.headers)
 
-    def _is_poll_without_news(self, request: SubscribeRequest, start: Start) -> bool:
-        """Whether a native `EventSource` comes back to a stream that has given it all that is kept: 204 stops it."""
-        resumed = request.last_event_id is not None and start.resume == "resumed"
-        return (
-            request.encoder.name == "sse" and not request.live and resumed and start.offset >= self.hub.fanout.ring.end
-        )
-
     def _head(self, encoder: Encoder, start: Start) -> list[tuple[bytes, bytes]]:
         media_type = encoder.media_type
         if media_type.startswith("text/"):
@@ -108,6 +102,13 @@ class TopicResponse:
             _resume_header(start),
             *self.headers,
         ]
+
+
+def _is_poll_without_news(request: SubscribeRequest, beginning: Beginning) -> bool:
+    """Whether a native `EventSource` comes back to a stream that has given it all that is kept: 204 stops it."""
+    if request.live or request.encoder.name != "sse" or request.last_event_id is None:
+        return False
+    return beginning.start.resume == "resumed" and beginning.start.offset >= beginning.newest
 
 
 def _resume_header(start: Start) -> tuple[bytes, bytes]:

@@ -67,6 +67,8 @@ class Beginning(NamedTuple):
 
     start: Start
     ends: dict[str, int]
+    newest: int
+    """The log's last offset then: where a stream ends that is not to follow."""
     finished: bool
     """The start is past the ends of all its topics: there is nothing to open a stream for."""
 
@@ -242,7 +244,7 @@ class Hub:
         start = await find_start(self.log, topics, self.fanout.ring, since=since, last_event_id=last_event_id)
         ends = await finished_at(self.log, topics)
         finished = not topics.patterns and len(ends) == len(topics.names) and start.offset >= max(ends.values())
-        return Beginning(start, ends, finished)
+        return Beginning(start, ends, (await self.log.bounds()).newest, finished)
 
     def attach(
         self,
@@ -251,10 +253,13 @@ class Hub:
         outlet: Outlet,
         *,
         settings: StreamSettings | None = None,
-        live: bool = True,
+        until: int | None = None,
         on_end: Callable[[StreamReport], None] | None = None,
     ) -> Reader:
-        """A reader that writes to `outlet`; `reader.begin(...)` sets it going. Raises `HubClosed`."""
+        """A reader that writes to `outlet`; `reader.begin(...)` sets it going. With `until` it ends at that offset.
+
+        Raises `HubClosed`.
+        """
         self.check_open()
         return Reader(
             self.fanout,
@@ -264,7 +269,7 @@ class Hub:
             log=self.log,
             timers=self._timers_at_work,
             settings=settings or StreamSettings(),
-            until=None if live else self.fanout.ring.end,
+            until=until,
             on_end=on_end,
         )
 
@@ -299,8 +304,8 @@ class Hub:
         return self._timers
 
     def _check(self, events: Sequence[Event]) -> None:
-        if self._closed:
-            raise HubClosed("the hub is closed")
+        if self._closed or self._fanout is None:
+            raise HubClosed("the hub is not open")
         if not events:
             raise InvalidEvent("data", "there is no event to publish")
         if len(events) > self.settings.batch_events:

@@ -78,7 +78,7 @@ async def find_start(log: Log, topics: TopicSet, ring: Ring, *, since: str, last
             return await _reset(log, last_event_id)
     if wanted.position is not None:
         return await _resume(log, topics, ring, wanted.position, since)
-    epoch, oldest, _ = await log.bounds()
+    epoch, oldest, newest = await log.bounds()
     if wanted.earliest:
         return Start(epoch, oldest - 1, "live")
     if wanted.span_ms is not None and isinstance(log, Seek):
@@ -87,7 +87,7 @@ async def find_start(log: Log, topics: TopicSet, ring: Ring, *, since: str, last
         return Start(epoch, await log.last(wanted.last, topics), "live")
     if wanted != Since():
         raise InvalidSince("since", "this log cannot seek; use latest, earliest or an event's id")
-    return Start(epoch, ring.end, "live")
+    return Start(epoch, newest, "live")  # not the ring's end: what was acknowledged before is not new
 
 
 async def finished_at(log: Log, topics: TopicSet) -> dict[str, int]:

@@ -48,7 +48,7 @@ def verdict(status: int) -> Verdict:
 
 
 def ends_for_good(reason: str) -> bool:
-    """Whether `stream-end` with this reason ends the stream for ever. Others (deadline, drain, quota) say: come back."""
+    """Whether `stream-end` with this reason ends the stream for ever. Others (deadline, drain ...) say: come back."""
     return reason in _FOR_GOOD
 
 

@@ -53,8 +53,8 @@ def subscribe(
     that is no hub's, `InvalidInput` for an unusable `url` or id, `ModuleNotFoundError` without
     the extra `client`. All but the first two at once, not at the first event.
     """
-    if last_event_id is not None and not last_event_id.isprintable():
-        raise InvalidInput("last_event_id", "has a character that is not printable")
+    if last_event_id is not None and not _fits_header(last_event_id):
+        raise InvalidInput("last_event_id", "has a character that a position does not have")
     reader = _Reader(check_url(url), since, last_event_id or "", format)
     reader.headers = dict(headers or {})
     reader.on_control, reader.on_retry = on_control, on_retry
@@ -113,6 +113,8 @@ class _Reader:
         accept = f"{lines_for(self.format, '').media_type}, application/problem+json"
         headers = {"accept": accept, "accept-encoding": "identity", "cache-control": "no-store"}
         if self.position:
+            if not _fits_header(self.position):
+                raise DecodeError("the stream's last id is not of printable ASCII: no header can carry it back")
             headers["last-event-id"] = self.position
         return headers | self.headers
 
@@ -162,3 +164,7 @@ class _Reader:
             self.why = f"{control.message} ({control.code})"
         if self.on_control is not None:
             self.on_control(control)
+
+
+def _fits_header(position: str) -> bool:
+    return position.isascii() and position.isprintable()

@@ -15,18 +15,19 @@ import time
 from collections.abc import AsyncGenerator, Callable, Sequence
 from typing import TypeVar
 
-import apsw
-
 from ..event import Event
 from ..exceptions import InvalidSetting, LogUnavailable
 from ..topic import TopicSet, check_topic
-from . import sqlite_select as select
 from .base import Bounds, IdempotencyKey, Page, TopicInfo, digest
 from .feed import Feed
 from .idempotency import scope_of
 from .sqlite_append import Append, Retention
+from .sqlite_database import Database
 from .sqlite_file import path_of
+from .sqlite_match import Matches
 from .sqlite_reader import Reader
+from .sqlite_seek import Step, at_time, last, topic, topics_after
+from .sqlite_select import read
 from .sqlite_writer import Committed, Writer
 
 __all__ = ["SqliteLog"]
@@ -70,7 +71,7 @@ class SqliteLog:
         retention = Retention(max_bytes, int(max_age * 1000))
         self._durability = durability
         self._writer = Writer(path_of(path), full=durability == "full", retention=retention, now=now, vfs=_vfs)
-        self._matches = select.Matches()
+        self._matches = Matches()
         self._feed = Feed()
         self._bounds = Bounds("", 1, 0)
         self._waiting = 0
@@ -159,7 +160,7 @@ class SqliteLog:
         return await append.future
 
     async def read(self, after: int, limit: int, topics: TopicSet | None = None) -> Page:
-        return await self._ask(lambda connection: select.read(connection, self._matches, after, limit, topics))
+        return await self._ask(lambda database: read(database, self._matches, after, limit, topics))
 
     def follow(self, after: int) -> AsyncGenerator[Page, None]:
         return self._feed.follow(after, self.read)
@@ -169,34 +170,36 @@ class SqliteLog:
         return self._bounds
 
     async def at_time(self, time: int) -> int:
-        return await self._ask(lambda connection: select.at_time(connection, time))
+        return await self._ask(lambda database: at_time(database, time))
 
     async def last(self, n: int, topics: TopicSet) -> int:
         self._check_open()
         if n <= 0:
             return self._bounds.newest
-        first, before = 0, None
+        first, step = 0, Step(0, n, 0)
+        before = None
         while True:  # each step is a question of its own, so that others are not kept waiting
-            found, n, before = await self._last_step(n, topics, before)
-            first = found or first
-            if n == 0 or before == 0:
+            step = await self._look_back(step.wanted, topics, before)
+            first, before = step.first or first, step.before
+            if step.wanted == 0 or before == 0:
                 return first - 1 if first else self._bounds.newest
 
-    async def _last_step(self, n: int, topics: TopicSet, before: int | None) -> tuple[int, int, int]:
-        return await self._ask(lambda connection: select.last(connection, self._matches, n, topics, before))
+    async def _look_back(self, n: int, topics: TopicSet, before: int | None) -> Step:
+        return await self._ask(lambda database: last(database, self._matches, n, topics, before))
 
     async def topic(self, name: str) -> TopicInfo | None:
-        return await self._ask(lambda connection: select.topic(connection, name))
+        return await self._ask(lambda database: topic(database, name))
 
     async def topics(self, limit: int, after: str = "") -> list[TopicInfo]:
-        return await self._ask(lambda connection: select.topics_after(connection, after, limit))
+        return await self._ask(lambda database: topics_after(database, after, limit))
 
     async def ready(self) -> None:
         self._check_open()
 
-    async def _ask(self, ask: Callable[[apsw.Connection], T]) -> T:
+    async def _ask(self, ask: Callable[[Database], T]) -> T:
         self._check_open()
-        assert self._reader is not None
+        if self._reader is None:  # open, so there is one
+            raise LogUnavailable("the log is closed")
         try:
             future = self._reader.submit(ask)
         except RuntimeError:
@@ -209,8 +212,8 @@ class SqliteLog:
             self._feed.close()
             return
         self._begin_close()
-        assert self._closed is not None
-        await asyncio.shield(self._closed)
+        if self._closed is not None:
+            await asyncio.shield(self._closed)
 
     def _begin_close(self) -> None:
         if self._state in ("opening", "open"):

@@ -15,7 +15,6 @@ from asyncio import Future
 from collections.abc import Sequence
 from typing import Any
 
-import apsw
 import msgspec
 
 from ..event import Event
@@ -23,6 +22,7 @@ from ..exceptions import EchostreamError, LogFull, TopicFinished
 from .base import IDEMPOTENCY_KEYS, IDEMPOTENCY_SECONDS, Entry, IdempotencyKey
 from .idempotency import Remembered
 from .memory_topics import MAX_EMPTY_TOPICS
+from .sqlite_database import Database
 from .sqlite_rows import encode
 from .sqlite_schema import State, save_state
 
@@ -35,6 +35,18 @@ TRIM_ROWS = 500
 TOPICS_CACHED = 10_000
 FORGET_EVERY = 1_000
 CHUNKS = (64, 8, 1)
+
+_REMEMBERED = """SELECT scope, digest, first, events, time FROM keys
+    WHERE scope IN (SELECT value FROM json_each(?))"""
+_FORGET_KEYS = "DELETE FROM keys WHERE first IN (SELECT first FROM keys ORDER BY first LIMIT ?) AND time <= ?"
+_OLDEST_TIME = "SELECT time FROM entries WHERE offset >= ? ORDER BY offset LIMIT 1"
+_OLDEST = """SELECT json_group_array(json_array(offset, size, time)) FROM
+    (SELECT offset, size, time FROM entries WHERE offset >= ? ORDER BY offset LIMIT ?)"""
+_NOTE_TRIMMED = """UPDATE topics SET kept = kept - gone.entries, trimmed = gone.last FROM
+    (SELECT topic, count(*) AS entries, max(offset) AS last FROM entries WHERE offset <= ? GROUP BY topic) AS gone
+    WHERE topics.id = gone.topic"""
+_FORGET_TOPICS = """DELETE FROM topics WHERE id IN
+    (SELECT id FROM topics WHERE kept = 0 ORDER BY trimmed LIMIT ?) RETURNING name, trimmed"""
 
 
 class Append(msgspec.Struct):
@@ -63,8 +75,9 @@ class _Topic(msgspec.Struct):
 class Writing:
     """What the writer knows between transactions. Forgotten (`reset`) when one fails."""
 
-    def __init__(self, state: State, keys: int) -> None:
-        self.reset(state, keys)
+    def __init__(self, empty_topics: int = MAX_EMPTY_TOPICS) -> None:
+        self.empty_topics = empty_topics
+        self.reset(State(""), 0)
 
     def reset(self, state: State, keys: int) -> None:
         self.state = state
@@ -76,8 +89,8 @@ class Writing:
 class Transaction:
     """One group of appends, between BEGIN and COMMIT. `now` is milliseconds since 1970."""
 
-    def __init__(self, connection: apsw.Connection, writing: Writing, retention: Retention, now: int) -> None:
-        self._connection = connection
+    def __init__(self, database: Database, writing: Writing, retention: Retention, now: int) -> None:
+        self._database = database
         self._writing = writing
         self._retention = retention
         self._now = now
@@ -145,7 +158,7 @@ class Transaction:
         cache = self._writing.topics
         topic = cache.get(name)
         if topic is None:
-            row: Any = self._connection.execute("SELECT id, finished FROM topics WHERE name = ?", (name,)).fetchone()
+            row = self._database.row("SELECT id, finished FROM topics WHERE name = ?", (name,))
             if row is not None:
                 topic = _Topic(*row)
                 if len(cache) >= TOPICS_CACHED:
@@ -187,7 +200,7 @@ class Transaction:
         if self._new_keys:
             self._write_keys()
         self._trim()
-        save_state(self._connection, self.state)
+        save_state(self._database, self.state)
 
     def _insert(self, statement: str, tail: str, rows: list[Any]) -> None:
         width = len(rows[0])
@@ -196,16 +209,13 @@ class Transaction:
             group = ", ".join([f"({', '.join('?' * width)})"] * chunk)
             while len(rows) - done >= chunk:
                 values = [value for row in rows[done : done + chunk] for value in row]
-                self._connection.execute(f"{statement} {group} {tail}", values)
+                self._database.run(f"{statement} {group} {tail}", values)
                 done += chunk
 
     def _look_up(self, scopes: list[str]) -> None:
         if not scopes:
             return
-        found: Any = self._connection.execute(
-            "SELECT scope, digest, first, events, time FROM keys WHERE scope IN (SELECT value FROM json_each(?))",
-            (json.dumps(scopes),),
-        )
+        found = self._database.rows(_REMEMBERED, (json.dumps(scopes),))
         for scope, fingerprint, first, events, time in found:
             if self._now - time < IDEMPOTENCY_SECONDS * 1000:
                 self._remembered[scope] = Remembered(bytes.fromhex(fingerprint), first, events, time)
@@ -216,50 +226,34 @@ class Transaction:
             known = self._remembered[scope]
             rows.append((known.first, known.events, known.time, scope, known.digest.hex()))
         self._insert("INSERT OR REPLACE INTO keys (first, events, time, scope, digest) VALUES", "", rows)
-        keys = self._writing.keys + len(rows)  # a replaced one counts twice until the next open: harmless
-        over = max(0, keys - IDEMPOTENCY_KEYS)
+        keys = self._writing.keys + len(rows)  # one that is replaced counts twice until the next open: harmless
         expired = self._now - IDEMPOTENCY_SECONDS * 1000
-        self._connection.execute(
-            "DELETE FROM keys WHERE first IN (SELECT first FROM keys ORDER BY first LIMIT ?) AND time <= ?",
-            (TRIM_ROWS + len(rows), expired),
-        )
-        keys -= self._connection.changes()
-        if over:
-            self._connection.execute(
-                "DELETE FROM keys WHERE first IN (SELECT first FROM keys ORDER BY first LIMIT ?)", (over,)
-            )
-            keys -= self._connection.changes()
+        keys -= self._database.run(_FORGET_KEYS, (TRIM_ROWS + len(rows), expired))
+        if keys > IDEMPOTENCY_KEYS:
+            keys -= self._database.run(_FORGET_KEYS, (keys - IDEMPOTENCY_KEYS, self._now))
         self._writing.keys = keys
 
     def _trim(self) -> None:
         """Oldest first: what is over `max_bytes`, and what is older than `max_age`."""
-        state, keep = self.state, self._retention
+        state = self.state
         if not self._over(state.bytes, None):
-            age = self._connection.execute(
-                "SELECT time FROM entries WHERE offset >= ? ORDER BY offset LIMIT 1", (state.oldest,)
-            ).get
-            if not keep.max_age or age is None or not self._over(state.bytes, age):
+            age = self._database.value(_OLDEST_TIME, (state.oldest,)) if self._retention.max_age else None
+            if not self._over(state.bytes, age):
                 return
-        listed: Any = self._connection.execute(
-            "SELECT json_group_array(json_array(offset, size, time)) FROM "
-            "(SELECT offset, size, time FROM entries WHERE offset >= ? ORDER BY offset LIMIT ?)",
-            (state.oldest, TRIM_ROWS + len(self._rows)),
-        ).get
-        last, oldest = 0, state.oldest
-        for offset, size, time in json.loads(listed):
+        last = 0
+        for offset, size, time in json.loads(
+            self._database.value(_OLDEST, (state.oldest, TRIM_ROWS + len(self._rows)))
+        ):
             if not self._over(state.bytes, time):
                 break
             state.bytes -= size
             last = offset
         if last:
-            self._connection.execute(
-                "UPDATE topics SET kept = kept - gone.entries, trimmed = gone.last FROM (SELECT topic, count(*) AS entries, "
-                "max(offset) AS last FROM entries WHERE offset <= ? GROUP BY topic) AS gone WHERE topics.id = gone.topic",
-                (last,),
-            )
-            self._connection.execute("DELETE FROM entries WHERE offset <= ?", (last,))
+            self._database.run(_NOTE_TRIMMED, (last,))
+            self._database.run("DELETE FROM entries WHERE offset <= ?", (last,))
+            self._writing.trimmed += last + 1 - state.oldest
             state.oldest = last + 1
-            self._forget(last + 1 - oldest)
+            self._forget()
 
     def _over(self, size: int, time: int | None) -> bool:
         keep = self._retention
@@ -267,19 +261,14 @@ class Transaction:
             return True
         return bool(keep.max_age) and time is not None and time < self._now - keep.max_age
 
-    def _forget(self, trimmed: int) -> None:
+    def _forget(self) -> None:
         """Now and then, merge topics that keep nothing, the ones trimmed longest ago, into the floor."""
-        self._writing.trimmed += trimmed
         if self._writing.trimmed < FORGET_EVERY:
             return
         self._writing.trimmed = 0
-        empty: Any = self._connection.execute("SELECT count(*) FROM topics WHERE kept = 0").get
-        if empty <= MAX_EMPTY_TOPICS:
+        over = self._database.value("SELECT count(*) FROM topics WHERE kept = 0") - self._writing.empty_topics
+        if over <= 0:
             return
-        gone: Any = self._connection.execute(
-            "DELETE FROM topics WHERE id IN (SELECT id FROM topics WHERE kept = 0 ORDER BY trimmed LIMIT ?) RETURNING name, trimmed",
-            (empty - MAX_EMPTY_TOPICS,),
-        )
-        for name, last in gone.fetchall():
+        for name, last in self._database.rows(_FORGET_TOPICS, (over,)):
             self.state.floor = max(self.state.floor, last)
             self._writing.topics.pop(name, None)

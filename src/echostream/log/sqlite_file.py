@@ -100,13 +100,13 @@ def make_if_missing(path: Path, *, vfs: str | None) -> None:
         for ending in ("-wal", "-journal", "-shm"):
             Path(f"{name}{ending}").unlink(missing_ok=True)
     unfinished.unlink(missing_ok=True)
-    create(str(unfinished), new_epoch(), vfs=vfs)
+    create(unfinished, new_epoch(), vfs=vfs)
     replace(unfinished, path)
 
 
 def replace(unfinished: Path, path: Path) -> None:
     """Give the finished file its name, and make that durable."""
-    os.replace(unfinished, path)
+    unfinished.replace(path)
     descriptor = os.open(path.parent, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -128,7 +128,8 @@ def _check_ours(path: Path) -> None:
         raise LogForeign(f"{path} is the database of another program and was left as it is; name another path")
     if version > VERSION:
         raise LogForeign(
-            f"{path} was made by a newer echostream (format {version}, this one knows {VERSION}); upgrade, or name another path"
+            f"{path} was made by a newer echostream (format {version}, this one knows {VERSION}); "
+            "upgrade, or name another path"
         )
     if version < 1:
         raise LogForeign(f"{path} has format {version}, which this echostream cannot read; name another path")

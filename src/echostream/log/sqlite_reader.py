@@ -6,7 +6,6 @@ was trimmed, and the rows. Short also keeps the WAL bounded.
 
 from __future__ import annotations
 
-import contextlib
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -15,8 +14,9 @@ from typing import TypeVar
 
 import apsw
 
+from .sqlite_database import Database
 from .sqlite_errors import translated
-from .sqlite_schema import connect
+from .sqlite_schema import connect_to_read
 
 __all__ = ["Reader"]
 
@@ -32,40 +32,34 @@ class Reader:
         self._vfs = vfs
         self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="echostream-log-read")
         self._local = threading.local()
-        self._connections: list[apsw.Connection] = []  # append is atomic; closed once the pool is still
+        self._databases: list[Database] = []  # closed once the pool is still
 
     def hold_open(self) -> None:
-        """Connect now, in the caller's thread: a connection that stays open until `close`. Raises `apsw.Error`."""
-        connection = self._connect()
-        connection.execute("SELECT count(*) FROM log").fetchall()
+        """Connect and read now, in the caller's thread: a connection that stays until `close`. Raises `apsw.Error`."""
+        self._connect().value("SELECT epoch FROM log")
 
-    def submit(self, ask: Callable[[apsw.Connection], T]) -> Future[T]:
-        """`ask(connection)` in a thread of the pool. The future raises `LogError`s."""
+    def submit(self, ask: Callable[[Database], T]) -> Future[T]:
+        """`ask(database)` in a thread of the pool. The future raises `LogError`s; `RuntimeError` when closed."""
         return self._pool.submit(self._run, ask)
 
-    def _run(self, ask: Callable[[apsw.Connection], T]) -> T:
+    def _run(self, ask: Callable[[Database], T]) -> T:
         try:
-            connection: apsw.Connection | None = getattr(self._local, "connection", None)
-            if connection is None:
-                connection = self._local.connection = self._connect()
-            connection.execute("BEGIN")
-            try:
-                return ask(connection)
-            finally:
-                with contextlib.suppress(apsw.Error):
-                    connection.execute("ROLLBACK")
+            database: Database | None = getattr(self._local, "database", None)
+            if database is None:
+                database = self._local.database = self._connect()
+            with database.snapshot():
+                return ask(database)
         except apsw.Error as error:
             raise translated(error, self._path) from error
 
-    def _connect(self) -> apsw.Connection:
-        connection = connect(str(self._path), vfs=self._vfs, readonly=True)
-        self._connections.append(connection)
-        return connection
+    def _connect(self) -> Database:
+        database = connect_to_read(self._path, vfs=self._vfs)
+        self._databases.append(database)
+        return database
 
     def close(self) -> None:
         """Wait for what runs, then close the connections. Not in the event loop."""
         self._pool.shutdown(wait=True)
-        for connection in self._connections:
-            with contextlib.suppress(apsw.Error):
-                connection.close()
-        self._connections.clear()
+        for database in self._databases:
+            database.close()
+        self._databases.clear()

@@ -8,18 +8,26 @@ that a log knows of itself needs a scan.
 from __future__ import annotations
 
 import re
-from typing import Any
+from pathlib import Path
 
-import apsw
 import msgspec
 
 from ..exceptions import LogCorrupt
+from .sqlite_database import Database
 
-__all__ = ["APPLICATION_ID", "VERSION", "State", "connect", "create", "load_state", "save_state"]
+__all__ = [
+    "APPLICATION_ID",
+    "VERSION",
+    "State",
+    "connect_to_read",
+    "connect_to_write",
+    "create",
+    "load_state",
+    "save_state",
+]
 
 APPLICATION_ID = 0x65636873  # "echs"
 VERSION = 1
-BUSY_MS = 5_000  # another program (sqlite3's shell, a backup) may hold the file for a moment
 WAL_LIMIT = 16 * 1024 * 1024
 
 # `topic` ends each row of the index with the row's offset, so the index alone gives a topic's offsets in order.
@@ -69,42 +77,40 @@ _LOAD = f"SELECT {_COLUMNS} FROM log"  # noqa: S608 - constants only
 _EPOCH = re.compile(r"[a-z0-9]{1,32}", re.ASCII)
 
 
-def connect(path: str, *, vfs: str | None, readonly: bool = False) -> apsw.Connection:
-    """A connection to a file that exists. Raises `apsw.Error`."""
-    connection = apsw.Connection(path, flags=apsw.SQLITE_OPEN_READWRITE, vfs=vfs)
-    connection.set_busy_timeout(BUSY_MS)
-    connection.pragma("trusted_schema", False)
-    connection.pragma("cell_size_check", True)
-    if readonly:
-        connection.pragma("query_only", True)
-        return connection
-    connection.pragma("journal_mode", "wal")
-    connection.pragma("journal_size_limit", WAL_LIMIT)
-    connection.wal_autocheckpoint(0)  # the writer checkpoints, after the publishers were answered
-    connection.pragma("fullfsync", True)  # macOS: fsync alone does not reach the disk there
-    connection.pragma("synchronous", "full")
-    return connection
+def connect_to_write(path: Path, *, vfs: str | None) -> Database:
+    """The writer's connection to a file that exists, at full durability. Raises `apsw.Error`."""
+    database = Database(str(path), vfs=vfs)
+    database.pragma("journal_mode", "wal")
+    database.pragma("journal_size_limit", WAL_LIMIT)
+    database.pragma("fullfsync", 1)  # macOS: fsync alone does not reach the disk there
+    database.pragma("synchronous", "full")
+    return database
 
 
-def create(path: str, epoch: str, *, vfs: str | None) -> None:
+def connect_to_read(path: Path, *, vfs: str | None) -> Database:
+    """A reader's connection. Raises `apsw.Error`."""
+    database = Database(str(path), vfs=vfs)
+    database.pragma("query_only", 1)
+    return database
+
+
+def create(path: Path, epoch: str, *, vfs: str | None) -> None:
     """A whole new file at `path`, synced. Raises `apsw.Error`."""
-    connection = apsw.Connection(path, flags=apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE, vfs=vfs)
+    database = Database(str(path), vfs=vfs, create=True)
     try:
-        connection.pragma("synchronous", "extra")
-        connection.pragma("fullfsync", True)
-        connection.execute(
-            f"BEGIN IMMEDIATE; {_TABLES}; INSERT INTO log (only_row, {_COLUMNS}) "  # noqa: S608
-            "VALUES (1, ?, 1, 1, 0, 0, 0, 0, 0, 0); COMMIT",
-            (epoch,),
-        )
-        connection.pragma("journal_mode", "wal")
+        database.pragma("fullfsync", 1)
+        database.pragma("synchronous", "extra")
+        with database.writing():
+            database.run(_TABLES)
+            database.run("INSERT INTO log VALUES (1, ?, 1, 1, 0, 0, 0, 0, 0, 0)", (epoch,))
+        database.pragma("journal_mode", "wal")
     finally:
-        connection.close()
+        database.close()
 
 
-def load_state(connection: apsw.Connection) -> State:
+def load_state(database: Database) -> State:
     """The state row. Raises `LogCorrupt` when it cannot be one, and `apsw.Error`."""
-    row: Any = connection.execute(_LOAD).fetchone()
+    row = database.row(_LOAD)
     try:
         state = msgspec.convert(dict(zip(State.__struct_fields__, row or (), strict=True)), State)
     except (msgspec.ValidationError, ValueError) as error:
@@ -115,6 +121,6 @@ def load_state(connection: apsw.Connection) -> State:
     return state
 
 
-def save_state(connection: apsw.Connection, state: State) -> None:
+def save_state(database: Database, state: State) -> None:
     """Write the state row, within the transaction under way."""
-    connection.execute(_SAVE, msgspec.structs.astuple(state))
+    database.run(_SAVE, msgspec.structs.astuple(state))

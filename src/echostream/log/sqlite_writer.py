@@ -28,11 +28,11 @@ committed with a sync; a proper close syncs everything and sets it back. Who ope
 from __future__ import annotations
 
 import contextlib
+import errno
 import queue
 import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 import apsw
 import msgspec
@@ -41,10 +41,11 @@ from ..exceptions import LogCorrupt, LogError, LogUnavailable
 from ..position import new_epoch
 from .base import Bounds, Page
 from .sqlite_append import Append, Retention, Transaction, Writing
+from .sqlite_database import Database
 from .sqlite_errors import is_corruption, translated
 from .sqlite_file import FileLock, check_path, make_if_missing
 from .sqlite_reader import Reader
-from .sqlite_schema import State, connect, load_state, save_state
+from .sqlite_schema import connect_to_write, load_state, save_state
 
 __all__ = ["Committed", "Writer"]
 
@@ -58,7 +59,7 @@ RESTART_FRAMES = 3_000
 class Committed(msgspec.Struct):
     """What the loop is handed after a group: each append's answer, the entries, and the log's bounds."""
 
-    answers: list[tuple[Append, list[int] | Exception]]
+    answers: Sequence[tuple[Append, list[int] | Exception]]
     page: Page | None
     size: int
     bounds: Bounds
@@ -76,10 +77,13 @@ class Writer:
         self._now = now
         self._vfs = vfs
         self._queue: queue.SimpleQueue[Append | None] = queue.SimpleQueue()
-        self._connection: apsw.Connection | None = None
-        self._writing = Writing(State(""), 0)
+        self._database: Database | None = None
+        self._writing = Writing()
         self._frames = 0
+        self._restart_at = RESTART_FRAMES
         self._weak = False  # whether commits of this run may be unsynced
+        self._trusted = True  # whether no sync failed: what an unsynced commit left behind may be lost for good
+        self._unsettled = False  # whether a group of unknown fate may still be in the WAL
 
     def start(
         self,
@@ -94,7 +98,7 @@ class Writer:
         def run() -> None:
             try:
                 lock, reader = self._open()
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001 - raised again by open(), in the loop
                 failed(error)
                 return
             try:
@@ -124,10 +128,10 @@ class Writer:
         try:
             make_if_missing(self.path, vfs=self._vfs)
             ours = True
-            connection = self._connect()
-            self._check(connection)
+            database = self._connect()
+            self._check(database)
             if not self._writing.state.clean:
-                self._new_epoch(connection)
+                self._new_epoch(database)
             reader.hold_open()
         except BaseException as error:
             reader.close()
@@ -138,42 +142,38 @@ class Writer:
             raise
         return lock, reader
 
-    def _connect(self) -> apsw.Connection:
-        if self._connection is None:
-            connection = connect(str(self.path), vfs=self._vfs)
+    def _connect(self) -> Database:
+        if self._database is None:
+            database = connect_to_write(self.path, vfs=self._vfs)
             try:
-                state = load_state(connection)
-                keys: Any = connection.execute("SELECT count(*) FROM keys").get
-                self._writing.reset(state, keys)
+                self._writing.reset(load_state(database), database.value("SELECT count(*) FROM keys"))
                 if self._weak:
-                    connection.pragma("synchronous", "normal")
-                connection.set_wal_hook(self._note_frames)
+                    database.pragma("synchronous", "normal")
+                database.on_commit(self._note_frames)
             except BaseException:
-                with contextlib.suppress(apsw.Error):
-                    connection.close()
+                database.close()
                 raise
-            self._connection = connection
-        return self._connection
+            self._database = database
+        return self._database
 
-    def _note_frames(self, _connection: apsw.Connection, _name: str, frames: int) -> int:
+    def _note_frames(self, frames: int) -> None:
         self._frames = frames
-        return apsw.SQLITE_OK
 
-    def _check(self, connection: apsw.Connection) -> None:
+    def _check(self, database: Database) -> None:
         """The state row against the entries. Raises `LogCorrupt`."""
-        row: Any = connection.execute("SELECT min(offset), max(offset) FROM entries").fetchone()
+        first, last = (database.value(f"SELECT {edge}(offset) FROM entries") for edge in ("min", "max"))  # noqa: S608
         state = self._writing.state
         expected = (state.oldest, state.newest) if state.oldest <= state.newest else (None, None)
-        if tuple(row) != expected:
+        if (first, last) != expected:
             raise LogCorrupt(
                 f"the log {self.path} is damaged: its state says entries {expected[0]} to {expected[1]}, its table has "
-                f"{row[0]} to {row[1]}; it was left as it is: restore a backup, or name another path"
+                f"{first} to {last}; it was left as it is: restore a backup, or name another path"
             )
 
-    def _new_epoch(self, connection: apsw.Connection) -> None:
+    def _new_epoch(self, database: Database) -> None:
         state = msgspec.structs.replace(self._writing.state, epoch=new_epoch(), clean=1)
-        with connection:
-            save_state(connection, state)
+        with database.writing():
+            save_state(database, state)
         self._writing.state = state
 
     def _bounds(self) -> Bounds:
@@ -205,94 +205,105 @@ class Writer:
     def _commit(self, group: Sequence[Append]) -> Committed:
         try:
             return self._try_commit(group)
-        except Exception as error:
-            failure = error if isinstance(error, LogError) else self._settle(error)
+        except Exception as error:  # noqa: BLE001 - whatever it was, the publishers must be answered
+            failure = self._settle(error)
             return Committed([(append, failure) for append in group], None, 0, self._bounds())
 
     def _try_commit(self, group: Sequence[Append]) -> Committed:
-        connection = self._connect()
+        database = self._connect()
         if not self._full and not self._weak:
-            self._go_weak(connection)
-        connection.execute("BEGIN IMMEDIATE")
-        transaction = Transaction(connection, self._writing, self._retention, self._now())
+            self._go_weak(database)
+        database.run("BEGIN IMMEDIATE")
+        transaction = Transaction(database, self._writing, self._retention, self._now())
         answers = list(zip(group, transaction.run(group), strict=True))
         if not transaction.entries:
-            connection.execute("ROLLBACK")
+            database.run("ROLLBACK")
             return Committed(answers, None, 0, self._bounds())
         try:
-            connection.execute("COMMIT")
+            database.run("COMMIT")
         except apsw.Error as error:
             raise _InCommitError from error
+        self._unsettled = False
         self._writing.state = transaction.state
         page = Page(transaction.entries, transaction.state.newest, transaction.state.epoch)
         return Committed(answers, page, transaction.size, self._bounds())
 
-    def _go_weak(self, connection: apsw.Connection) -> None:
+    def _go_weak(self, database: Database) -> None:
         state = msgspec.structs.replace(self._writing.state, clean=0)
-        with connection:
-            save_state(connection, state)
+        with database.writing():
+            save_state(database, state)
         self._writing.state = state
-        connection.pragma("synchronous", "normal")
+        database.pragma("synchronous", "normal")
         self._weak = True
 
     def _settle(self, error: Exception) -> LogError:
         """After a failed group: make sure that it is gone, and say what is known."""
+        no_room = self._database is not None and self._database.system_error in (errno.ENOSPC, errno.EDQUOT)
         self._drop()
-        cause = error.__cause__ if isinstance(error, _InCommitError) else error
+        in_commit = isinstance(error, _InCommitError)
+        cause = error.__cause__ if in_commit else error
+        if isinstance(cause, LogError):
+            return cause
         if not isinstance(cause, (apsw.Error, OSError)):
             return LogError(f"appending failed, nothing was appended: {cause!r}")
-        if not isinstance(error, _InCommitError) or isinstance(cause, apsw.FullError):
-            return translated(cause, self.path)
-        try:
-            self._fence()
-        except (apsw.Error, LogError):
-            self._drop()
+        never_written = not in_commit or (isinstance(cause, apsw.FullError) and not self._unsettled)
+        if not never_written and not self._fence():
             return LogUnavailable(
                 f"writing to {self.path} failed ({cause}); it is not known whether this append was kept. "
                 "Repeat it with the same idempotency key"
             )
-        if is_corruption(cause):
-            return translated(cause, self.path)
+        if no_room or is_corruption(cause) or not isinstance(cause, apsw.IOError):
+            return translated(apsw.FullError(str(cause)) if no_room else cause, self.path)
+        self._trusted = False
         return LogUnavailable(f"writing to {self.path} failed ({cause}); nothing was appended")
 
-    def _fence(self) -> None:
-        connection = self._connect()
-        connection.pragma("synchronous", "full")
-        state = msgspec.structs.replace(self._writing.state, fence=self._writing.state.fence + 1)
-        with connection:
-            save_state(connection, state)
+    def _fence(self) -> bool:
+        """Take the failed group's place in the WAL, synced. Whether that worked."""
+        self._trusted = False
+        self._unsettled = True
+        try:
+            database = self._connect()
+            database.pragma("synchronous", "full")
+            state = msgspec.structs.replace(self._writing.state, fence=self._writing.state.fence + 1)
+            with database.writing():
+                save_state(database, state)
+            if self._weak:
+                database.pragma("synchronous", "normal")
+        except (apsw.Error, LogError):
+            self._drop()
+            return False
         self._writing.state = state
-        if self._weak:
-            connection.pragma("synchronous", "normal")
+        self._unsettled = False
+        return True
 
     def _drop(self) -> None:
-        connection, self._connection = self._connection, None
-        if connection is not None:
-            with contextlib.suppress(apsw.Error):
-                if connection.in_transaction:
-                    connection.execute("ROLLBACK")
-            with contextlib.suppress(apsw.Error):
-                connection.close()
+        database, self._database = self._database, None
+        if database is not None:
+            database.close()
 
     def _checkpoint(self) -> None:
-        if self._frames < CHECKPOINT_FRAMES or self._connection is None:
+        if self._frames < CHECKPOINT_FRAMES or self._database is None:
             return
-        mode = apsw.SQLITE_CHECKPOINT_RESTART if self._frames >= RESTART_FRAMES else apsw.SQLITE_CHECKPOINT_PASSIVE
+        restart = self._frames >= self._restart_at
         try:
-            self._connection.wal_checkpoint(mode=mode)
-        except apsw.BusyError:
-            pass  # a long reader from outside; the next commit tries again
+            self._database.checkpoint(restart=restart)
+            self._restart_at = RESTART_FRAMES
+        except apsw.BusyError:  # a long reader from outside: not waited for at each commit
+            self._restart_at = self._frames + RESTART_FRAMES
+        except apsw.FullError:
+            pass  # the next commit tries again
         except apsw.Error:
             self._drop()  # the pages are still in the WAL, so a later checkpoint writes them all again
+            self._trusted = False
 
     def _close(self, reader: Reader, lock: FileLock) -> None:
         reader.close()
         with contextlib.suppress(apsw.Error, LogError):
-            if self._weak:
-                connection = self._connect()
-                connection.pragma("synchronous", "full")
-                with connection:
-                    save_state(connection, msgspec.structs.replace(self._writing.state, clean=1))
+            if self._weak and self._trusted:
+                database = self._connect()
+                database.pragma("synchronous", "full")
+                with database.writing():
+                    save_state(database, msgspec.structs.replace(self._writing.state, clean=1))
         self._drop()  # the last connection to close checkpoints and removes the WAL
         lock.release()
 

@@ -17,7 +17,7 @@ export class Refused extends Error {}
  * @param {AbortSignal} signal
  */
 export async function fetchKept(topic, signal) {
-  const response = await get(topic, { live: "false", since: `-${KEPT}`, format: "json" }, {}, signal);
+  const response = await ask("GET", topic, { live: "false", since: `-${KEPT}`, format: "json" }, {}, signal);
   if (response.status >= 500) throw new TypeError(await problemText(response));
   if (!response.ok) throw new Refused(await problemText(response));
   const texts = response.status === 204 ? [] : elements(await response.text());
@@ -26,20 +26,27 @@ export async function fetchKept(topic, signal) {
 }
 
 /**
- * Whether the topic was ended: then nothing is left after `position`, and the hub says 204 instead of nothing.
+ * Whether the topic was ended: then nothing can follow `position`, and the hub says 204. Asked by HEAD, which
+ * opens no stream.
  * @param {string} topic
  * @param {string} position
  * @param {AbortSignal} signal
  */
 export async function isFinished(topic, position, signal) {
-  const response = await get(topic, { live: "false", format: "ndjson" }, { "Last-Event-ID": position }, signal);
-  await response.body?.cancel();
+  const response = await ask("HEAD", topic, { format: "ndjson" }, { "Last-Event-ID": position }, signal);
   return response.status === 204;
 }
 
-/** @param {string} topic @param {Record<string, string>} query @param {Record<string, string>} headers @param {AbortSignal} signal */
-function get(topic, query, headers, signal) {
+/**
+ * @param {"GET" | "HEAD"} method
+ * @param {string} topic
+ * @param {Record<string, string>} query
+ * @param {Record<string, string>} headers
+ * @param {AbortSignal} signal
+ */
+function ask(method, topic, query, headers, signal) {
   return fetch(address(`topics/${topicPath(topic)}`, Object.entries(query)), {
+    method,
     headers: { Accept: "application/json, application/x-ndjson, application/problem+json;q=0.9", ...headers },
     cache: "no-store",
     signal,

@@ -21,6 +21,7 @@ const REPLAY = 200;
 /** A tab that was hidden for so long gives its connection back; its position is kept. */
 const HIDDEN = 60_000;
 const DRAW_EVERY = 500;
+const SUGGEST_AFTER = 100;
 
 const STATES = {
   connecting: "Connecting", live: "Live", reconnecting: "Reconnecting", paused: "Paused", finished: "Finished", refused: "Refused",
@@ -45,6 +46,7 @@ let clockAhead = 0;
 let state = /** @type {import("./stream.js").State} */ ("connecting");
 /** Somebody asked for this topic: nothing changes it but them. */
 let chosenByHand = false;
+let suggested = "";
 
 const now = () => Date.now() + clockAhead;
 
@@ -62,10 +64,22 @@ function onEvent(event) {
   view.take(envelope);
 }
 
-/** Until somebody chooses, show what is most telling: what people publish, else the machine's figures. @param {string} topic */
+/**
+ * Until somebody chooses, show what is most telling: what people published last, else the machine's figures. The
+ * wait lets a replay go by, so that its last topic is chosen and not its first.
+ * @param {string} topic
+ */
 function suggest(topic) {
-  if (chosenByHand || topic === view.topic) return;
-  if (view.topic === "" ? topic === MACHINE : view.topic.startsWith(HUB_PREFIX) && !topic.startsWith(HUB_PREFIX)) choose(topic);
+  const own = topic.startsWith(HUB_PREFIX);
+  const settled = own ? view.topic !== "" || topic !== MACHINE : view.topic !== "" && !view.topic.startsWith(HUB_PREFIX);
+  if (chosenByHand || settled) return;
+  if (suggested === "") setTimeout(takeSuggestion, SUGGEST_AFTER);
+  if (!own || suggested === "") suggested = topic;
+}
+
+function takeSuggestion() {
+  if (!chosenByHand) choose(suggested);
+  suggested = "";
 }
 
 /** @param {string} type @param {string} data */
@@ -152,10 +166,12 @@ function startResting() {
     else stream.start();
   });
   addEventListener("online", () => stream.hurry());
+  addEventListener("focus", () => stream.hurry());
   addEventListener("pagehide", () => stream.pause());
   addEventListener("pageshow", () => stream.start());
 }
 
+byId("scriptless", HTMLElement).hidden = true;
 showLines("hello");
 startCopying();
 startChoosing();

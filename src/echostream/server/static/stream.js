@@ -26,7 +26,7 @@ import { problemText } from "./problem.js";
 const FOR_GOOD = new Set(["finished", "cancelled", "expired"]);
 const PASSING = new Set([408, 425, 429]);
 const FIRST_DELAY = 1000;
-const LONGEST_DELAY = 15_000;
+const LONGEST_DELAY = 10_000;
 /** Three heartbeats: a connection that is silent for so long is dead and has not noticed. */
 const SILENCE = 45_000;
 
@@ -35,6 +35,7 @@ export class Stream {
   #handlers;
   #lastEventId = "";
   #retry = FIRST_DELAY;
+  #retryAfter = 0;
   #failures = 0;
   /** The connection or pause under way; aborting it moves the loop on. @type {AbortController} */
   #step = new AbortController();
@@ -94,9 +95,12 @@ export class Stream {
 
   /** The jitter keeps a thousand pages from coming back in the same moment after a restart. */
   #nextDelay() {
-    const delay = Math.min(this.#retry * 2 ** Math.min(this.#failures, 8), LONGEST_DELAY);
+    const grown = Math.min(this.#retry * 2 ** Math.min(this.#failures, 8), LONGEST_DELAY);
+    const delay = Math.max(grown, this.#retry) * (0.5 + Math.random() / 2);
+    const asked = this.#retryAfter;
     this.#failures += 1;
-    return Math.max(delay, this.#retry) * (0.5 + Math.random() / 2);
+    this.#retryAfter = 0;
+    return Math.max(delay, asked);
   }
 
   /** @param {AbortController} step @returns {Promise<Outcome>} */
@@ -160,7 +164,7 @@ export class Stream {
     const passing = response.status < 400 || response.status >= 500 || PASSING.has(response.status);
     if (!passing) return { kind: "refused", detail: await problemText(response) };
     const seconds = Number(response.headers.get("Retry-After"));
-    if (seconds > 0) this.#retry = Math.min(seconds * 1000, LONGEST_DELAY);
+    if (seconds > 0) this.#retryAfter = Math.min(seconds * 1000, LONGEST_DELAY);
     return { kind: "again" };
   }
 

@@ -1,0 +1,73 @@
+"""The front page goes on where it was, or says what is lost."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from playwright.sync_api import Page, expect
+
+from support.browser import EVENTS, Publisher, numbers, publish, watch
+from support.servers import ServerProcess, running_hub
+
+
+def test_nothing_is_lost_or_doubled_when_the_hub_is_killed(page: Page, hub: ServerProcess) -> None:
+    watch(page, hub, "count")
+    with Publisher(hub, "count", count=150) as publisher:
+        expect(page.locator(EVENTS).first).to_have_text("1")
+        hub.kill()
+        expect(page.locator("#connection")).to_have_text("Reconnecting")
+        hub.start()
+        publisher.finish()
+    expect(page.locator(EVENTS)).to_have_text(numbers(150), timeout=20_000)
+    expect(page.locator("#connection")).to_have_text("Live")
+    expect(page.locator("#resume")).to_have_text("resumed, nothing lost")
+    expect(page.locator("#tape .gap")).to_have_count(0)
+    expect(page.locator("#tape .note")).to_have_count(1)
+
+
+def test_a_restart_in_good_order_is_not_seen_either(page: Page, hub: ServerProcess) -> None:
+    watch(page, hub, "count")
+    with Publisher(hub, "count", count=100) as publisher:
+        expect(page.locator(EVENTS).first).to_have_text("1")
+        assert hub.terminate() == 0
+        hub.start()
+        publisher.finish()
+    expect(page.locator(EVENTS)).to_have_text(numbers(100), timeout=20_000)
+    expect(page.locator("#tape .gap")).to_have_count(0)
+
+
+def test_another_log_is_told_as_a_reset(page: Page, tmp_path: Path) -> None:
+    with running_hub(tmp_path, log="memory://") as hub:
+        watch(page, hub, "short")
+        publish(hub, "short", "of the first log")
+        expect(page.locator(EVENTS)).to_have_text(["of the first log"])
+        hub.kill()
+        hub.start()
+        publish(hub, "short", "of the second")
+        expect(page.locator(EVENTS)).to_have_text(["of the first log", "of the second"], timeout=20_000)
+        expect(page.locator("#tape .gap .text")).to_contain_text("another log")
+        expect(page.locator("#resume")).to_contain_text("reset")
+
+
+def test_a_hidden_page_gives_its_connection_back_and_goes_on_later(page: Page, hub: ServerProcess) -> None:
+    page.clock.install()
+    watch(page, hub, "away")
+    publish(hub, "away", "1")
+    expect(page.locator(EVENTS)).to_have_text(["1"])
+    set_visibility(page, "hidden")
+    page.clock.fast_forward(61_000)
+    expect(page.locator("#connection")).to_have_text("Paused")
+    publish(hub, "away", "2")
+    set_visibility(page, "visible")
+    expect(page.locator(EVENTS)).to_have_text(["1", "2"])
+    expect(page.locator("#resume")).to_have_text("resumed, nothing lost")
+
+
+def set_visibility(page: Page, state: str) -> None:
+    page.evaluate(
+        """(state) => {
+          Object.defineProperty(document, "visibilityState", { value: state, configurable: true });
+          document.dispatchEvent(new Event("visibilitychange"));
+        }""",
+        state,
+    )

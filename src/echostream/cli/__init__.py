@@ -1,0 +1,18 @@
+"""The command `echostream`. Importing this imports nothing else: the commands load when they are asked for."""
+
+from __future__ import annotations
+
+import sys
+
+__all__ = ["main"]
+
+
+def main() -> None:
+    """Run the command line and exit with its code."""
+    try:
+        from .app import run
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.startswith("echostream"):
+            raise
+        sys.exit(f'echostream: {error.name} is missing; install the command with: pip install "echostream[hub]"')
+    sys.exit(run())

@@ -22,6 +22,7 @@ from support.servers import ServerProcess, running_hub, wait_until
 
 ROOT = Path(__file__).resolve().parents[2]
 PUBLISHING = "docs/how-to/publish-from-anything.md"
+CLIENT = "docs/how-to/from-python.md"
 PRINTED_EPOCH = "k3v9x0q2ab"
 
 
@@ -150,6 +151,18 @@ def check_pipe(terminal: Terminal, pipe: str, subscribe: str) -> None:
             return "of the log" in reader.read_text()
 
         wait_until(seen, within=15, what=f"a line of the log arrives; the publisher said {publisher.read_text()!r}")
+
+
+def test_the_python_clients_work(terminal: Terminal) -> None:
+    publish, follow = re.findall(r"^```python\n(.*?)^```", (ROOT / CLIENT).read_text(), re.DOTALL | re.MULTILINE)
+    python = shlex.quote(sys.executable)
+    (terminal.folder / "publish.py").write_text(terminal.here(publish))
+    (terminal.folder / "follow.py").write_text(terminal.here(follow))
+    published, durability = terminal.run(f"{python} publish.py").split()
+    assert durability == "full"
+    # The loop of the page goes on for ever; a finished topic lets it end.
+    terminal.run("curl -X POST 'http://127.0.0.1:8800/topics/orders/42?end=1'")
+    assert terminal.run(f"{python} follow.py") == f'{published} paid {{"state":"paid"}}\n'
 
 
 @pytest.mark.parametrize("page", ["README.md", "docs/tutorial/first-minute.md"])

@@ -114,12 +114,12 @@ class Access:
 
 
 def _host_name(host: str) -> str:
-    """The name in a `Host` header. What cannot be read is no name of ours, so it comes back as it is."""
+    """The name in a `Host` header; "" for what cannot be read as one."""
     try:
         parts = urlsplit(f"//{host}")
         _ = parts.port  # raises for a port that is no number
     except ValueError:
-        return host
+        return ""
     if parts.username is not None or parts.path or parts.query or parts.fragment or not parts.hostname:
-        return host
+        return ""
     return parts.hostname.rstrip(".")

@@ -77,7 +77,8 @@ class HubApp:
             "/metrics": self._metrics,
             "/openapi.json": self._describe,
         }
-        self._paths = {STREAM_PATH, *self._pages, *self._endpoints}
+        self.paths = {STREAM_PATH, *self._pages, *self._endpoints}
+        """Every path that is answered, besides the topics'."""
         self._inside: ASGIApp = self._route
         if settings.cors.origins:
             self._inside = _with_cors(self._route, settings.cors.origins)
@@ -138,7 +139,7 @@ class HubApp:
             if method == "POST":
                 return await self._publish(scope, receive, topic)
             return self._subscribe.topic(scope, topic) if method in READING else _other(method, (*READING, "POST"))
-        if path not in self._paths:
+        if path not in self.paths:
             raise HttpProblem(404, "not-found", f"there is nothing at {path[:200]!r}; topics are at /topics/NAME")
         if method not in READING:
             return _other(method, READING)

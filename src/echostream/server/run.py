@@ -36,6 +36,7 @@ logger = logging.getLogger("echostream.server")
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 SPARE_FILES = 32
+GOODBYE = 0.5
 
 
 def run(settings: Settings, *, json: bool = False) -> int:
@@ -128,7 +129,20 @@ class HubServer(uvicorn.Server):
             await asyncio.sleep(0.02)
         # What is left are readers whose sockets are full, and slow publications: cancelled after this.
         self.config.timeout_graceful_shutdown = max((end - loop.time()) * 0.5, 0.1)  # type: ignore[assignment]
-        await super().shutdown(sockets=sockets)
+        goodbye = asyncio.create_task(self._hang_up())
+        try:
+            await super().shutdown(sockets=sockets)
+        finally:
+            goodbye.cancel()
+
+    async def _hang_up(self) -> None:
+        """Cut connections that have nothing more to say: over TLS, `close` waits for a peer who may never answer."""
+        while self.server_state.tasks:  # noqa: ASYNC110  once in a life
+            await asyncio.sleep(0.02)
+        await asyncio.sleep(GOODBYE)
+        for connection in list(self.server_state.connections):
+            if connection.transport.get_write_buffer_size() == 0:
+                connection.transport.abort()
 
 
 def _given(context: ssl.SSLContext) -> Callable[..., ssl.SSLContext]:
@@ -185,5 +199,5 @@ def _set_up_logging() -> None:
 
 
 def _is_worth_telling(record: logging.LogRecord) -> bool:
-    """Not a stream that was cut on purpose: the server logs it as a failure, with a traceback for each reader."""
-    return not (record.exc_info and isinstance(record.exc_info[1], StreamAborted))
+    """Not a stream that we cut: the server logs each as a failure of the application, with a traceback."""
+    return not (record.exc_info and isinstance(record.exc_info[1], (StreamAborted, asyncio.CancelledError)))

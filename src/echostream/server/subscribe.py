@@ -8,7 +8,7 @@ from collections.abc import Callable
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from ..asgi import StreamReport, TopicResponse
-from ..exceptions import HubClosed, InvalidTopic
+from ..exceptions import HubClosed, InvalidTopic, TooLarge
 from ..hub import Hub
 from .access import Access
 from .config import Settings
@@ -60,14 +60,17 @@ class Subscribe:
         self._access.check_topics("subscribe", topics)
         if self._hub.draining:
             raise HubClosed("the hub is shutting down; come back in a moment")
-        response = TopicResponse(
-            self._hub,
-            topics,
-            settings=self._stream_settings,
-            envelope=envelope,
-            on_begin=self._on_begin,
-            on_end=self._on_end,
-        )
+        try:
+            response = TopicResponse(
+                self._hub,
+                topics,
+                settings=self._stream_settings,
+                envelope=envelope,
+                on_begin=self._on_begin,
+                on_end=self._on_end,
+            )
+        except TooLarge as error:  # 413 speaks of the request's content, and this is its query
+            raise InvalidTopic(error.field, error.reason) from None
         return self._counted(response)
 
     def _counted(self, response: ASGIApp) -> ASGIApp:

@@ -16,8 +16,8 @@ from heapq import nsmallest
 import msgspec
 
 from ..event import Event
-from ..exceptions import InvalidTopic, TopicFinished
-from ..topic import TopicSet
+from ..exceptions import TopicFinished
+from ..topic import TopicSet, check_topic
 from .base import TopicInfo
 
 __all__ = ["MAX_EMPTY_TOPICS", "KnownTopics"]
@@ -45,16 +45,17 @@ class KnownTopics:
         self._floor = 0
 
     def check_unfinished(self, events: Sequence[Event]) -> None:
-        """Raises `TopicFinished` when an event follows its topic's end, also an end within `events`."""
+        """Raises `TopicFinished` when an event follows its topic's end, also an end within `events`; `InvalidTopic`."""
         ending: set[str] = set()
         for event in events:
-            if event.topic is None:
-                raise InvalidTopic("topic", "is missing; every event of an append needs one")
-            topic = self._topics.get(event.topic)
-            if event.topic in ending or (topic is not None and topic.finished is not None):
-                raise TopicFinished(event.topic)
+            name = event.topic or ""
+            topic = self._topics.get(name)
+            if topic is None:
+                check_topic(name)
+            if name in ending or (topic is not None and topic.finished is not None):
+                raise TopicFinished(name)
             if event.end:
-                ending.add(event.topic)
+                ending.add(name)
 
     def appended(self, event: Event, offset: int) -> str:
         """Note an entry; answers the name as one shared object, so that entries do not each hold a copy."""

@@ -55,6 +55,10 @@ class HandOutlet:
         """Take everything, to the end, and decode all that was ever sent."""
         while self.waiting:
             self.take()
+        return self.decoded()
+
+    def decoded(self) -> list[SseMessage]:
+        """What the peer has read so far, decoded."""
         return SseDecoder().feed(self.sent)
 
     def data(self) -> list[str]:

@@ -12,7 +12,7 @@ import msgspec
 
 from .exceptions import InvalidEvent
 
-__all__ = ["MAX_KEY_BYTES", "MAX_NAME_BYTES", "RESERVED_PREFIX", "Event"]
+__all__ = ["MAX_KEY_BYTES", "MAX_NAME_BYTES", "RESERVED_PREFIX", "Event", "json_error"]
 
 MAX_NAME_BYTES = 256
 MAX_KEY_BYTES = 256

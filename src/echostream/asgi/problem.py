@@ -27,6 +27,7 @@ from ..wire.sse import SSE
 __all__ = [
     "ASGIApp",
     "Headers",
+    "HttpTooOld",
     "Message",
     "Receive",
     "Scope",

@@ -101,10 +101,10 @@ def make_if_missing(path: Path, *, vfs: str | None) -> None:
             Path(f"{name}{ending}").unlink(missing_ok=True)
     unfinished.unlink(missing_ok=True)
     create(unfinished, new_epoch(), vfs=vfs)
-    replace(unfinished, path)
+    _replace(unfinished, path)
 
 
-def replace(unfinished: Path, path: Path) -> None:
+def _replace(unfinished: Path, path: Path) -> None:
     """Give the finished file its name, and make that durable."""
     unfinished.replace(path)
     descriptor = os.open(path.parent, os.O_RDONLY)

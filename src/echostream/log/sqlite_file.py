@@ -19,7 +19,7 @@ from ..exceptions import LogForeign, LogInUse, LogUnavailable
 from ..position import new_epoch
 from .sqlite_schema import APPLICATION_ID, VERSION, create
 
-__all__ = ["FileLock", "check_path", "make_if_missing", "path_of"]
+__all__ = ["FileLock", "check_path", "make_if_missing", "path_of", "replace"]
 
 _MAGIC = b"SQLite format 3\0"
 
@@ -101,10 +101,10 @@ def make_if_missing(path: Path, *, vfs: str | None) -> None:
             Path(f"{name}{ending}").unlink(missing_ok=True)
     unfinished.unlink(missing_ok=True)
     create(unfinished, new_epoch(), vfs=vfs)
-    _replace(unfinished, path)
+    replace(unfinished, path)
 
 
-def _replace(unfinished: Path, path: Path) -> None:
+def replace(unfinished: Path, path: Path) -> None:
     """Give the finished file its name, and make that durable."""
     unfinished.replace(path)
     descriptor = os.open(path.parent, os.O_RDONLY)

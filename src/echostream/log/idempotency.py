@@ -55,16 +55,20 @@ class Keys:
     def get(self, scope: bytes, now: int) -> Remembered | None:
         """What was published under `scope`, unless it is too old."""
         self.forget(now)
-        return self._kept.get(scope)
+        remembered = self._kept.get(scope)
+        if remembered is None or now - remembered.time >= self._span:
+            return None
+        return remembered
 
     def put(self, scope: bytes, remembered: Remembered) -> None:
         """Remember a first append; the oldest key goes when there are too many."""
+        self._kept.pop(scope, None)  # so that it stands at the end also when it was there
         self._kept[scope] = remembered
         if len(self._kept) > self._limit:
             self._kept.popitem(last=False)
 
     def forget(self, now: int) -> None:
-        """Drop what is older than the span. A clock set back keeps keys longer, never shorter."""
+        """Drop what is at the front and older than the span."""
         while self._kept:
             remembered = next(iter(self._kept.values()))
             if now - remembered.time < self._span:

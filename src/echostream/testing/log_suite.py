@@ -124,8 +124,7 @@ class LogSuite:
 
     async def test_has_every_power(self, make_log: MakeLog) -> None:
         async with opened(make_log()) as log:
-            for power in (Log, Seek, Topics, Readiness):
-                assert isinstance(log, power)
+            assert all(isinstance(log, power) for power in (Log, Seek, Topics, Readiness))
             assert log.durability in ("full", "normal", "memory")
             await log.ready()
 

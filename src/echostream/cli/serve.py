@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,30 +11,34 @@ import typer
 from ..exceptions import InvalidSetting
 from ..server.config import load_settings
 from ..server.run import run
+from .say import EXIT_FAILED, say
 
 __all__ = ["serve"]
 
 HELP = """Start a hub: publish and subscribe over HTTP, kept in a log.
 
+Settings are taken from flags, then from the environment, then from the file. SIGTERM or Ctrl+C
+ends every stream at an event boundary, so that readers come back and continue; a second one ends
+the hub at once.
+
+\b
 Examples:
-
   echostream serve
-
   echostream serve --port 9000 --log memory://
-
   echostream serve --log 'sqlite:////var/lib/echostream/events.db?max_age=86400'
-
   ECHOSTREAM_LIMITS__CONNECTIONS=500 echostream serve --config hub.toml
-
-Settings are taken from flags, then from the environment, then from the file. SIGTERM or Ctrl+C ends every
-stream at an event boundary, so that readers come back and continue; a second one ends at once.
 """
 
 
 def serve(  # noqa: PLR0917  typer reads options from the signature; nobody calls it by position
-    host: Annotated[str | None, typer.Option(help="Address to listen on.", show_default="127.0.0.1")] = None,
+    host: Annotated[
+        str | None, typer.Option(help="Address to listen on.", metavar="ADDRESS", show_default="127.0.0.1")
+    ] = None,
     port: Annotated[
-        int | None, typer.Option(min=0, max=65535, help="Port to listen on; 0 takes a free one.", show_default="8800")
+        int | None,
+        typer.Option(
+            min=0, max=65535, metavar="NUMBER", help="Port to listen on; 0 takes a free one.", show_default="8800"
+        ),
     ] = None,
     log: Annotated[
         str | None,
@@ -62,8 +65,8 @@ def serve(  # noqa: PLR0917  typer reads options from the signature; nobody call
     try:
         settings = load_settings(flags, environ=os.environ, file=config)
     except InvalidSetting as error:
-        print(f"echostream: {error}", file=sys.stderr)
-        raise typer.Exit(1) from None
+        say(str(error))
+        raise typer.Exit(EXIT_FAILED) from None
     raise typer.Exit(run(settings, json=json))
 
 

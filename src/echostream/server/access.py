@@ -19,9 +19,9 @@ from starlette.types import Scope
 
 from ..exceptions import TopicReserved
 from ..topic import HUB_PREFIX
-from .config import Settings
 from .problem import HttpProblem
 from .proxies import Proxies, header_values
+from .tables import Settings
 
 __all__ = ["Access", "is_loopback"]
 

@@ -22,7 +22,6 @@ from ..asgi import StreamReport
 from ..exceptions import EchostreamError, HubClosed, LogUnavailable
 from ..hub import Hub
 from .access import Access
-from .config import Settings
 from .limits import Slots, fit_connections
 from .metrics import Metrics
 from .openapi import openapi
@@ -35,6 +34,7 @@ from .publish import Publish
 from .report import log_stream
 from .request import ClientGone, topic_of
 from .subscribe import Subscribe
+from .tables import Settings
 
 __all__ = ["HubApp", "create_app"]
 

@@ -8,7 +8,7 @@ from importlib.metadata import version
 from urllib.parse import urlsplit
 
 from .access import is_loopback
-from .config import Settings
+from .tables import Settings
 
 __all__ = ["banner", "facts", "redacted", "served_url", "warning"]
 

@@ -6,8 +6,8 @@ import contextlib
 from collections.abc import Generator
 from typing import NamedTuple
 
-from .config import Settings
 from .problem import HttpProblem
+from .tables import Settings
 
 __all__ = ["SlotCounts", "Slots", "fit_connections", "raise_file_limit"]
 

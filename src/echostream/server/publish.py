@@ -14,12 +14,12 @@ from ..exceptions import InvalidEvent, InvalidInput, TooLarge
 from ..hub import Hub, Published
 from ..wire.batch import parse_batch
 from .access import Access
-from .config import Settings
 from .limits import Slots
 from .plain import PlainAnswer
 from .problem import HttpProblem
 from .proxies import Proxies, header_values
 from .request import Query, one_header, read_body
+from .tables import Settings
 
 __all__ = ["PARAMETERS", "Publish"]
 

@@ -26,9 +26,9 @@ from ..exceptions import EchostreamError, InvalidSetting, StreamAborted
 from ..hub import Hub
 from .app import HubApp, create_app
 from .banner import banner, facts, served_url, warning
-from .config import Settings, TlsTable
 from .limits import raise_file_limit
 from .listener import BACKLOG, open_listeners
+from .tables import Settings, TlsTable
 
 __all__ = ["HubServer", "run"]
 

@@ -11,11 +11,11 @@ from ..asgi import StreamReport, TopicResponse
 from ..exceptions import HubClosed, InvalidTopic, TooLarge
 from ..hub import Hub
 from .access import Access
-from .config import Settings
 from .limits import Slots
 from .problem import HttpProblem, answer_stream
 from .proxies import Proxies
 from .request import Query
+from .tables import Settings
 
 __all__ = ["PARAMETERS", "Subscribe"]
 

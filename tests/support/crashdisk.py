@@ -82,6 +82,7 @@ class Unsynced(apsw.VFS):
     """The default VFS without syncs, to look at many disks quickly."""
 
     def __init__(self, name: str) -> None:
+        self.name = name
         super().__init__(name, "")
 
     def xOpen(self, name: Any, flags: list[int]) -> Any:  # noqa: N802

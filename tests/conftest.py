@@ -8,7 +8,10 @@ from typing import Any
 
 import pytest
 
-from support.chromium import find_chromium
+# Before anything imports them: an `assert` in a helper or in the suite for logs explains itself like one in a test.
+pytest.register_assert_rewrite("support", "echostream.testing")
+
+from support.chromium import find_chromium  # noqa: E402
 
 IN_CI = os.environ.get("CI", "").lower() in {"1", "true", "yes"}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 
 from starlette.applications import Starlette
@@ -41,7 +42,7 @@ async def drain(_request: Request) -> Response:
 
 
 async def statistics(_request: Request) -> Response:
-    return JSONResponse(hub.statistics()._asdict())
+    return JSONResponse({**hub.statistics()._asdict(), "tasks": len(asyncio.all_tasks())})
 
 
 app = Starlette(

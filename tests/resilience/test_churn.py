@@ -1,0 +1,71 @@
+"""Thousands of readers that connect and leave: no task, no descriptor and no memory stays behind."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import socket
+from pathlib import Path
+
+import psutil
+import pytest
+
+from support.servers import ServerProcess, running_asgi, wait_until
+
+GROWTH = 5 * 1024 * 1024
+
+
+def statistics(server: ServerProcess) -> dict[str, int]:
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=10)
+    try:
+        connection.request("GET", "/statistics")
+        figures: dict[str, int] = json.loads(connection.getresponse().read())
+        return figures
+    finally:
+        connection.close()
+
+
+def cycle(server: ServerProcess, number: int) -> None:
+    """Connect, read the beginning of the stream, and leave: politely, by reset, or before the head came."""
+    with socket.create_connection(("127.0.0.1", server.port), timeout=10) as peer:
+        # A topic of its own: what is remembered per topic name must go as well.
+        path = f"/topics/churn/{number}" if number % 2 else "/topics/shared?format=ndjson"
+        peer.sendall(f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+        if number % 5:
+            seen = b""
+            while b"epoch" not in seen:
+                some = peer.recv(4096)
+                assert some, seen
+                seen += some
+        if number % 3 == 0:
+            peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\x01\0\0\0\0\0\0\0")
+
+
+def resources(server: ServerProcess) -> tuple[int, int]:
+    """Descriptors and resident bytes of the server and its workers."""
+    process = psutil.Process(server.pid)
+    family = [process, *process.children(recursive=True)]
+    return sum(one.num_fds() for one in family), sum(one.memory_info().rss for one in family)
+
+
+@pytest.mark.timeout(240)
+@pytest.mark.parametrize(("name", "cycles"), [("uvicorn", 2000), ("hypercorn", 300), ("granian", 300)])
+def test_nothing_stays_behind(name: str, cycles: int, tmp_path: Path, soak: bool):
+    cycles *= 5 if soak else 1
+    with running_asgi(name, "support.topic_app:app", folder=tmp_path) as server:
+        for number in range(cycles // 5):  # warm: caches, pools and the allocator's arenas
+            cycle(server, number)
+        wait_until(lambda: statistics(server)["readers"] == 0, within=15, what="all readers are forgotten")
+        before = statistics(server)
+        descriptors, memory = resources(server)
+        for number in range(cycles):
+            cycle(server, number)
+        wait_until(lambda: statistics(server)["readers"] == 0, within=15, what="all readers are forgotten")
+        wait_until(lambda: resources(server)[0] <= descriptors, within=15, what="as few descriptors are open as before")
+        # A server closes its own tasks for a connection a moment after the connection.
+        wait_until(lambda: statistics(server)["tasks"] <= before["tasks"], within=15, what="as few tasks as before")
+        after = statistics(server)
+        grown = resources(server)[1] - memory
+        print(f"\n{name}: {cycles} readers came and went, memory grew by {grown / 1024:.0f} KiB")
+    assert after["topics_followed"] == 0
+    assert grown < GROWTH

@@ -71,6 +71,7 @@ class Source:
 
 @contextmanager
 def hub_with(folder: Path, **settings: float) -> Iterator[ServerProcess]:
+    folder.mkdir(exist_ok=True)
     env = {f"ECHOSTREAM_{name.upper()}": str(value) for name, value in settings.items()}
     with running_hub(folder, env=env) as hub:
         yield hub
@@ -204,7 +205,7 @@ def test_a_refusal_for_good_stops_it(page: Page, tmp_path: Path) -> None:
         answer = source.requests[0].response()
         assert answer is not None
         assert answer.status == 400
-        assert answer.json()["code"] == "invalid-since"
+        assert len(source.requests) == 1
 
 
 def test_a_reader_cut_before_its_first_event_loses_nothing(page: Page, tmp_path: Path) -> None:
@@ -239,8 +240,7 @@ def test_the_position_moves_past_what_is_not_for_the_reader(page: Page, tmp_path
         assert source.told["events"] == []
 
 
-def test_a_browser_is_not_held_up_by_a_proxyless_restart_storm(page: Page, tmp_path: Path) -> None:
-    """Killed again and again before anything could be said, the source still ends up live and in order."""
+def test_killed_again_and_again_it_still_ends_up_live_and_in_order(page: Page, tmp_path: Path) -> None:
     with hub_with(tmp_path, streams__retry=0.2) as hub:
         source = Source(page, hub, "/topics/ticks")
         source.wait("told.opens === 1")

@@ -18,11 +18,11 @@ CANARIES = [
 ]
 
 
-def test_what_people_publish_is_text_and_nothing_else(page: Page, hub: ServerProcess) -> None:
-    watch(page, hub)
+def test_what_people_publish_is_text_and_nothing_else(page: Page, shared_hub: ServerProcess) -> None:
+    watch(page, shared_hub)
     for canary in CANARIES:
-        publish(hub, canary.replace("/", "-"), canary, event=canary)
-        publish(hub, "all", {canary: [canary]}, event=canary)
+        publish(shared_hub, canary.replace("/", "-"), canary, event=canary)
+        publish(shared_hub, "all", {canary: [canary]}, event=canary)
     page.locator("#topics").get_by_role("link", name="all").click()
     expect(page.locator("#tape .event")).to_have_count(len(CANARIES))
     expect(page.locator("#tape .event .meta .name")).to_have_text(CANARIES)

@@ -19,7 +19,7 @@ def test_publishing_tells_the_id(page: Page, hub: ServerProcess) -> None:
     expect(page.locator("#publish-answer")).to_have_text(re.compile(r"^Published as [a-z0-9]+\.1 · full durability$"))
     expect(page.locator("#chosen")).to_have_text("from/the page")
     expect(page.locator(EVENTS)).to_have_text(['{"n": 1}'])
-    expect(page.locator("#tape .event .name")).to_have_text("greeting")
+    expect(page.locator("#tape .event .meta .name")).to_have_text("greeting")
 
 
 def test_publishing_tells_what_is_wrong(page: Page, shared_hub: ServerProcess) -> None:
@@ -43,8 +43,8 @@ def test_publishing_tells_what_is_wrong(page: Page, shared_hub: ServerProcess) -
     expect(answer).not_to_have_class("problem")
 
 
-def test_publishing_again_after_a_lost_answer_publishes_once(page: Page, hub: ServerProcess) -> None:
-    watch(page, hub, "careful")
+def test_publishing_again_after_a_lost_answer_publishes_once(page: Page, shared_hub: ServerProcess) -> None:
+    watch(page, shared_hub, "careful")
     page.get_by_role("textbox", name="Data").fill("only once")
     page.route("**/topics/careful", lambda route: (route.fetch(), route.abort())[1])
     page.get_by_role("button", name="Publish", exact=True).click()
@@ -52,5 +52,5 @@ def test_publishing_again_after_a_lost_answer_publishes_once(page: Page, hub: Se
     page.unroute("**/topics/careful")
     page.get_by_role("button", name="Publish", exact=True).click()
     expect(page.locator("#publish-answer")).to_contain_text("Published as")
-    publish(hub, "careful", "after it")
+    publish(shared_hub, "careful", "after it")
     expect(page.locator(EVENTS)).to_have_text(["only once", "after it"])

@@ -19,14 +19,13 @@ export class Figures {
     label: (value) => `${count(value)}/s`,
   });
 
-  /** Take an event of the hub's own topics; others are none of ours. @param {import("./envelope.js").Envelope} event @param {number} now */
-  take(event, now) {
+  /** Take an event of the hub's own topics; others are none of ours. @param {import("./envelope.js").Envelope} event */
+  take(event) {
     if (event.topic !== MACHINE && event.topic !== STREAMS) return;
     const facts = JSON.parse(event.data);
     if (typeof facts !== "object" || facts === null) return;
-    const time = Number.isNaN(event.time) ? now : event.time;
-    if (event.topic === MACHINE) this.#showMachine(facts, time);
-    else if (event.event === "stats") this.#showHub(facts, time);
+    if (event.topic === MACHINE) this.#showMachine(facts, event.time);
+    else if (event.event === "stats") this.#showHub(facts, event.time);
     else show("hub-readers", figure(facts.readers), count);
   }
 

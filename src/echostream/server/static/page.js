@@ -28,7 +28,7 @@ const STATES = {
 };
 /** @type {Record<string, string>} */
 const VERDICTS = {
-  live: "live", resumed: "resumed, nothing lost", gap: "gap, some events are lost", reset: "reset, the log is another one",
+  live: "live", resumed: "resumed, nothing lost", gap: "gap, some events are lost", reset: "reset, another log",
 };
 
 const topics = new Topics(byId("topics", HTMLElement));
@@ -58,8 +58,9 @@ function onEvent(event) {
   }
   const envelope = readEnvelope(event.data);
   if (envelope === null) return;
-  topics.saw(envelope.topic, Number.isNaN(envelope.time) ? now() : envelope.time, now());
-  figures.take(envelope, now());
+  if (Number.isNaN(envelope.time)) envelope.time = now(); // ephemeral: it is shown now or never
+  topics.saw(envelope.topic, envelope.time, now());
+  figures.take(envelope);
   suggest(envelope.topic);
   view.take(envelope);
 }

@@ -340,6 +340,7 @@ class SqliteHistories(Histories):
             self.folder.cleanup()
 
 
+@pytest.mark.soak
 @pytest.mark.parametrize(("machine", "examples"), [(Histories, 200), (SqliteHistories, 30)], ids=["memory", "sqlite"])
 def test_histories(machine: type[Histories], examples: int, soak: bool):
     limits = settings(

@@ -58,6 +58,7 @@ def resources(server: ServerProcess) -> tuple[int, int]:
     return sum(one.num_fds() for one in family), sum(one.memory_info().rss for one in family)
 
 
+@pytest.mark.soak
 @pytest.mark.timeout(240)
 @pytest.mark.parametrize(("name", "cycles"), [("uvicorn", 2000), ("hypercorn", 300), ("granian", 300)])
 def test_nothing_stays_behind(name: str, cycles: int, tmp_path: Path, soak: bool):

@@ -170,6 +170,7 @@ def run(hub: ServerProcess, rounds: int) -> tuple[list[Publisher], dict[str, Rea
     return publishers, readers
 
 
+@pytest.mark.soak
 @pytest.mark.timeout(120)
 def test_nothing_acknowledged_is_lost_and_nothing_comes_twice(tmp_path: Path, soak: bool):
     rounds = 50 if soak else 10

@@ -131,6 +131,7 @@ async def test_publishing_on_the_hubs_own_topics_costs_nothing_when_nobody_liste
             hub.publish_own("hub/machine", {"cpu": 1}, event="sample")
             event = await anext(subscription)
             assert (event.data, event.event, event.id) == ('{"cpu":1}', "sample", None)
+            assert event.time is not None
         async with hub.subscribe("**"):
             assert not hub.listening("hub/machine")
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from collections.abc import AsyncGenerator, Callable, Sequence
 from typing import Any, NamedTuple, Self
 
@@ -213,7 +214,7 @@ class Hub:
         self._check(events)
         if ephemeral:
             for event in events:
-                self.fanout.pass_by(event)
+                self._pass_by(event)
             return Published((), events[0].topic or "", "none")
         key = None if idempotency_key is None else IdempotencyKey.checked(idempotency_key, publisher)
         offsets = await self.log.append(events, key)
@@ -226,7 +227,7 @@ class Hub:
         """An ephemeral event of the hub's own, on a topic under `hub/`. Costs nothing when nobody listens."""
         if self.listening(topic):
             fields: dict[str, Any] = {} if event is None else {"event": event}
-            self.fanout.pass_by(Event.of(data, topic=check_topic(topic), **fields))
+            self._pass_by(Event.of(data, topic=check_topic(topic), **fields))
 
     def listening(self, topic: str) -> bool:
         """Whether anyone follows the topic now."""
@@ -316,6 +317,9 @@ class Hub:
                 raise TopicReserved(topic)
             if event.size > self.settings.event_bytes:
                 raise TooLarge("event", size=event.size, limit=self.settings.event_bytes)
+
+    def _pass_by(self, event: Event) -> None:
+        self.fanout.pass_by(msgspec.structs.replace(event, id=None, time=time.time_ns() // 1_000_000))
 
     def _take_page(self, page: Page) -> None:
         fanout = self.fanout

@@ -70,10 +70,10 @@ class Source:
 
 
 @contextmanager
-def hub_with(folder: Path, **settings: float) -> Iterator[ServerProcess]:
+def hub_with(folder: Path, *, log: str | None = None, **settings: float) -> Iterator[ServerProcess]:
     folder.mkdir(exist_ok=True)
     env = {f"ECHOSTREAM_{name.upper()}": str(value) for name, value in settings.items()}
-    with running_hub(folder, env=env) as hub:
+    with running_hub(folder, log=log, env=env) as hub:
         yield hub
 
 
@@ -225,6 +225,42 @@ def test_a_reader_cut_before_its_first_event_loses_nothing(page: Page, tmp_path:
         assert source.told["events"] == ["while it was away"]
         assert source.controls("open")[-1]["resume"] == "resumed"
         assert source.last_id_of(source.requests[-1]) == start["id"]
+
+
+def test_a_gap_is_told_in_words_it_can_read(page: Page, tmp_path: Path) -> None:
+    log = f"sqlite:///{tmp_path / 'small.db'}?max_bytes=20000"
+    with hub_with(tmp_path, log=log, streams__retry=4) as hub:
+        publish(hub, "short", "before it came")
+        source = Source(page, hub, "/topics/short")
+        source.wait("told.opens === 1")
+        start = source.controls("open")[0]["id"]
+        hub.kill()
+        hub.start()
+        publish(hub, "short", "trimmed before it is back")
+        hub.kill()
+        hub.start()
+        for _ in range(60):
+            publish(hub, "filler", "x" * 1000)
+        publish(hub, "short", "kept")
+        source.wait("told.events.length === 1")
+        assert source.told["events"] == ["kept"]
+        assert source.controls("open")[-1]["resume"] == "gap"
+        (gap,) = source.controls("gap")
+        assert (gap["after"], gap["reason"]) == (start, "trimmed")
+
+
+def test_another_log_is_told_as_a_reset(page: Page, tmp_path: Path) -> None:
+    with hub_with(tmp_path, log="memory://", streams__retry=0.4) as hub:
+        source = Source(page, hub, "/topics/short")
+        source.wait("told.opens === 1")
+        publish(hub, "short", "of the first log")
+        source.wait("told.events.length === 1")
+        hub.kill()
+        hub.start()
+        publish(hub, "short", "of the second")
+        source.wait("told.events.length === 2")
+        assert source.controls("open")[-1]["resume"] == "reset"
+        assert [gap["reason"] for gap in source.controls("gap")] == ["reset"]
 
 
 def test_the_position_moves_past_what_is_not_for_the_reader(page: Page, tmp_path: Path) -> None:

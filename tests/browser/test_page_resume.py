@@ -55,12 +55,35 @@ def test_a_hidden_page_gives_its_connection_back_and_goes_on_later(page: Page, h
     publish(hub, "away", "1")
     expect(page.locator(EVENTS)).to_have_text(["1"])
     set_visibility(page, "hidden")
-    page.clock.fast_forward(61_000)
+    page.clock.fast_forward(21_000)
     expect(page.locator("#connection")).to_have_text("Paused")
     publish(hub, "away", "2")
     set_visibility(page, "visible")
     expect(page.locator(EVENTS)).to_have_text(["1", "2"])
     expect(page.locator("#resume")).to_have_text("resumed, nothing lost")
+
+
+def test_what_is_no_longer_kept_is_told_as_a_gap(page: Page, tmp_path: Path) -> None:
+    with running_hub(tmp_path, log=f"sqlite:///{tmp_path / 'small.db'}?max_bytes=20000") as hub:
+        page.clock.install()
+        watch(page, hub, "short")
+        publish(hub, "short", "seen")
+        expect(page.locator(EVENTS)).to_have_text(["seen"])
+        set_visibility(page, "hidden")
+        page.clock.fast_forward(21_000)
+        expect(page.locator("#connection")).to_have_text("Paused")
+        publish(hub, "short", "never seen")
+        hub.kill()  # what is still in memory would be given from there
+        hub.start()
+        for _ in range(60):
+            publish(hub, "filler", "x" * 1000)
+        publish(hub, "short", "seen again")
+        set_visibility(page, "visible")
+        expect(page.locator(EVENTS)).to_have_text(["seen", "seen again"])
+        expect(page.locator("#tape .gap .text")).to_contain_text("no longer kept")
+        expect(page.locator("#resume")).to_have_text("gap, some events are lost")
+        kinds = page.locator("#tape li").evaluate_all("(rows) => rows.map((row) => row.className)")
+        assert kinds == ["event", "gap", "event"]
 
 
 def set_visibility(page: Page, state: str) -> None:

@@ -19,7 +19,7 @@ import { View } from "./view.js";
 /** How many events are replayed to learn the topics there are. */
 const REPLAY = 200;
 /** A tab that was hidden for so long gives its connection back; its position is kept. */
-const HIDDEN = 60_000;
+const HIDDEN = 20_000;
 const DRAW_EVERY = 500;
 const SUGGEST_AFTER = 100;
 

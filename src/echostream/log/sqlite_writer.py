@@ -5,10 +5,11 @@ one sync pays for all. Then one `call_soon_threadsafe` hands results and entries
 
 **What a failed commit means.** A group is answered as failed only when it cannot come back.
 
-- An error before COMMIT (or SQLITE_FULL anywhere): the commit frame was not wholly written to
-  the WAL, so no recovery can find it. Rolled back: nothing was appended.
-- An I/O error in COMMIT, the sync above all: the commit frame may be in the WAL although SQLite
-  did not publish it. This process will not see it, but a crash and recovery would. So before
+- An error before COMMIT, or a write refused in it (SQLITE_FULL, SQLITE_IOERR_WRITE): the commit
+  frame is the last one written, so it is not whole in the WAL and no recovery can find it.
+  Rolled back: nothing was appended.
+- Another I/O error in COMMIT, the sync above all: the commit frame may be in the WAL although
+  SQLite did not publish it. This process will not see it, but a crash and recovery would. So before
   anyone is answered the connection is closed and opened again (what a failed sync left behind
   must not be trusted) and a *fence* is committed: a small transaction that takes the same place
   in the WAL. Frames carry a running checksum, so what the failed group wrote beyond the fence can
@@ -52,6 +53,7 @@ __all__ = ["Committed", "Writer"]
 GROUP_APPENDS = 256
 GROUP_BYTES = 4 * 1024 * 1024
 CHECKPOINT_FRAMES = 1_000
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 RESTART_FRAMES = 3_000
 """At this many frames (12 MiB) the checkpoint waits for the readers, so that the WAL begins anew and stays bounded."""
 
@@ -238,7 +240,7 @@ class Writer:
 
     def _settle(self, error: Exception) -> LogError:
         """After a failed group: make sure that it is gone, and say what is known."""
-        no_room = self._database is not None and self._database.system_error in (errno.ENOSPC, errno.EDQUOT)
+        no_room = self._database is not None and self._database.system_error in NO_ROOM
         self._drop()
         in_commit = isinstance(error, _InCommitError)
         cause = error.__cause__ if in_commit else error
@@ -246,7 +248,7 @@ class Writer:
             return cause
         if not isinstance(cause, (apsw.Error, OSError)):
             return LogError(f"appending failed, nothing was appended: {cause!r}")
-        never_written = not in_commit or (isinstance(cause, apsw.FullError) and not self._unsettled)
+        never_written = not in_commit or (_is_refused_write(cause) and not self._unsettled)
         if not never_written and not self._fence():
             return LogUnavailable(
                 f"writing to {self.path} failed ({cause}); it is not known whether this append was kept. "
@@ -306,6 +308,10 @@ class Writer:
                     save_state(database, msgspec.structs.replace(self._writing.state, clean=1))
         self._drop()  # the last connection to close checkpoints and removes the WAL
         lock.release()
+
+
+def _is_refused_write(error: Exception) -> bool:
+    return isinstance(error, apsw.FullError) or getattr(error, "extendedresult", 0) == apsw.SQLITE_IOERR_WRITE
 
 
 class _InCommitError(Exception):

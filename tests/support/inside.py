@@ -12,6 +12,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+import uvloop
+
 from echostream.hub import Hub
 from echostream.server.app import HubApp, create_app
 from echostream.server.config import Settings, load_settings
@@ -102,7 +104,7 @@ def serving(log: str = "memory://", *, files: int | None = None, **tables: Mappi
 
     def run() -> None:
         try:
-            with asyncio.Runner() as runner:
+            with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:  # as `echostream serve` does
                 runner.run(main())
         except BaseException as error:  # noqa: BLE001  shown by the test, not by the thread
             holder["error"] = error

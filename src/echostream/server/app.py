@@ -32,7 +32,7 @@ from .problem import HttpProblem, answer, answer_stream
 from .proxies import Proxies
 from .publish import Publish
 from .report import log_stream
-from .request import ClientGone, topic_of
+from .request import ClientGone, check_head, topic_of
 from .subscribe import Subscribe
 from .tables import Settings
 
@@ -97,6 +97,7 @@ class HubApp:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
             try:
+                check_head(scope)
                 self._access.check_request(scope)
             except HttpProblem as problem:
                 await answer(problem)(scope, receive, send)

@@ -94,7 +94,7 @@ def _stream_responses() -> Schema:
         "204": {
             "description": "All topics are finished and the position is past their ends: there is nothing to come."
         },
-        **_problems(400, 406, 421, 429, 503),
+        **_problems(400, 406, 421, 429, 431, 503),
     }
 
 
@@ -141,7 +141,7 @@ def _publish_call() -> Schema:
         "responses": {
             "201": _json("Kept.", {"anyOf": [_schema("Published"), _schema("PublishedBatch")]}),
             "202": _json("Passed on, not kept.", _schema("PassedOn")),
-            **_problems(400, 403, 408, 409, 413, 415, 421, 422, 429, 503, 507),
+            **_problems(400, 403, 408, 409, 413, 415, 421, 422, 429, 431, 503, 507),
         },
     }
 
@@ -156,7 +156,7 @@ def _plain_call(name: str, summary: str, media_type: str) -> Schema:
     return {
         "operationId": name,
         "summary": summary,
-        "responses": {"200": {"description": summary, "content": {media_type: {}}}, **_problems(421)},
+        "responses": {"200": {"description": summary, "content": {media_type: {}}}, **_problems(421, 431)},
     }
 
 
@@ -219,6 +219,7 @@ PROBLEMS = {
     421: "On loopback, a Host that is not a loopback name.",
     422: "The idempotency key was used with another body.",
     429: "Too many requests of this address are open.",
+    431: "The request line and headers are over 16 KiB, or over 100 fields.",
     503: "The hub is full, shutting down, or its log cannot be reached.",
     507: "The log has no room.",
 }

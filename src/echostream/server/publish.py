@@ -84,6 +84,10 @@ class Publish:
 
 def _read_head(scope: Scope, topic: str) -> _Publication:
     query = Query(scope, known=PARAMETERS)
+    if header_values(scope, b"upgrade"):
+        # The parser stops at an offer to upgrade and drops the body: an event would be lost without a word.
+        detail = "the hub does not upgrade connections; send it without Upgrade (curl: without --http2)"
+        raise HttpProblem(400, "upgrade", detail, headers={"Connection": "close"})
     encodings = header_values(scope, b"content-encoding")
     if any(encoding.strip().lower() not in ("", "identity") for encoding in encodings):
         # A compressed body hides its size: a few kilobytes become gigabytes.

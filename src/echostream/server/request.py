@@ -13,15 +13,28 @@ from ..topic import check_topic
 from .problem import HttpProblem
 from .proxies import header_values
 
-__all__ = ["ClientGone", "Query", "one_header", "read_body", "topic_of"]
+__all__ = ["MAX_HEAD_BYTES", "ClientGone", "Query", "check_head", "one_header", "read_body", "topic_of"]
 
 TOPICS_PATH = b"/topics/"
 MAX_QUERY_FIELDS = 100  # 64 topics and the rest; parse_qsl stops there before it splits
 ESCAPED_SLASH = b"%2f"
+MAX_HEAD_BYTES = 16 * 1024
+MAX_HEAD_FIELDS = 100
 
 
 class ClientGone(Exception):
     """The client left before its request was whole: there is nobody to answer."""
+
+
+def check_head(scope: Scope) -> None:
+    """Bounds on the request line and headers. Raises `HttpProblem` 431."""
+    headers = scope["headers"]
+    if len(headers) > MAX_HEAD_FIELDS:
+        raise HttpProblem(431, "head-too-large", f"{len(headers)} headers; the limit is {MAX_HEAD_FIELDS}")
+    size = len(scope.get("raw_path") or b"") + len(scope["query_string"])
+    size += sum(len(name) + len(value) + 4 for name, value in headers)
+    if size > MAX_HEAD_BYTES:
+        raise HttpProblem(431, "head-too-large", f"{size} bytes of headers; the limit is {MAX_HEAD_BYTES}")
 
 
 def topic_of(scope: Scope) -> str | None:

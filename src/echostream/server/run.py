@@ -28,6 +28,7 @@ from .app import HubApp, create_app
 from .banner import banner, facts, served_url, warning
 from .limits import raise_file_limit
 from .listener import BACKLOG, open_listeners
+from .protocol import HubProtocol
 from .tables import Settings, TlsTable
 
 __all__ = ["HubServer", "run"]
@@ -72,11 +73,11 @@ class HubServer(uvicorn.Server):
     ) -> None:
         config = uvicorn.Config(
             app,
-            http="httptools",
+            http=HubProtocol,
             ws="none",
             lifespan="off",
             log_config=None,
-            log_level="warning",
+            log_level="error",  # its warnings are of requests that are answered, one a line for whoever sends them,
             access_log=False,  # it writes query strings
             proxy_headers=False,  # proxies.py reads them, from trusted addresses alone
             server_header=False,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import logging
 from collections.abc import Iterator
@@ -9,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from echostream.hub import Reader
 from echostream.server.openapi import openapi
 from echostream.server.pages import CONTENT_SECURITY_POLICY, Page
 from support.inside import Inside, read_until, serving
@@ -137,9 +139,35 @@ def test_a_failure_of_ours_is_told_without_its_insides(
 
     monkeypatch.setattr(hub.app.hub, "append", broken)
     answer = hub.ask("POST", "/topics/a", "x")
-    assert (answer.status, answer.code) == (500, "internal")
+    assert (answer.status, answer.code) == (500, "internal-error")
     assert b"swordfish" not in answer.body
     assert "ZeroDivisionError" in caplog.text
+
+
+def test_a_failure_before_a_stream_is_told_too(
+    hub: Inside, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def broken(*_: Any, **__: Any) -> Any:
+        raise ZeroDivisionError("swordfish")
+
+    monkeypatch.setattr(hub.app.hub, "find_beginning", broken)
+    answer = hub.ask("GET", "/topics/a")
+    assert (answer.status, answer.code) == (500, "internal-error")
+    assert b"swordfish" not in answer.body
+    assert "swordfish" in caplog.text
+
+
+def test_a_failure_within_a_stream_cuts_it(
+    hub: Inside, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def broken(*_: Any, **__: Any) -> Any:
+        raise ZeroDivisionError("swordfish")
+
+    monkeypatch.setattr(Reader, "begin", broken)
+    with hub.stream("/topics/a") as response, pytest.raises((http.client.IncompleteRead, ConnectionError)):
+        response.read()
+    assert "swordfish" in caplog.text
+    wait_until(lambda: hub.app.slots.counts().streams == 0, within=5, what="the slot is free")
 
 
 # -- the description

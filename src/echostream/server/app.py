@@ -18,8 +18,8 @@ import msgspec
 from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from ..asgi import StreamReport
-from ..exceptions import EchostreamError, HubClosed, LogUnavailable
+from ..asgi import StreamReport, problem_response
+from ..exceptions import EchostreamError, HubClosed, LogUnavailable, StreamAborted
 from ..hub import Hub
 from .access import Access
 from .limits import Slots, fit_connections
@@ -128,10 +128,15 @@ class HubApp:
             return
         except EchostreamError as error:
             response = self._refuse(scope, error)
-        except Exception as error:  # whatever it is, it is ours, and its text may hold anything
-            logger.error("a request failed", exc_info=error)
-            response = answer(HttpProblem(500, "internal", "the hub failed at this request; its log says more"))
-        await response(scope, receive, send)
+        except Exception as error:  # noqa: BLE001  answered and logged
+            response = _failed(error)
+        try:
+            await response(scope, receive, send)
+        except StreamAborted:
+            raise
+        except Exception as error:  # noqa: BLE001  answered and logged
+            # Where an answer has begun, the server refuses a second head by an exception, and cuts the first.
+            await _failed(error)(scope, receive, send)
 
     async def _find(self, scope: Scope, receive: Receive) -> ASGIApp:
         method, path = scope["method"], scope["path"].removeprefix(scope.get("root_path", ""))
@@ -177,6 +182,12 @@ class HubApp:
         log_stream(report)
         self.metrics.ended(report)
         self._own.closed(report)
+
+
+def _failed(error: Exception) -> ASGIApp:
+    """Whatever it is, it is ours to mend, and its text may hold anything: the log has it, the answer has not."""
+    logger.error("a request failed", exc_info=error)
+    return problem_response(error)
 
 
 def _other(method: str, allowed: Iterable[str]) -> ASGIApp:

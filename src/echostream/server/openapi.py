@@ -94,7 +94,7 @@ def _stream_responses() -> Schema:
         "204": {
             "description": "All topics are finished and the position is past their ends: there is nothing to come."
         },
-        **_problems(400, 406, 421, 429, 431, 503),
+        **_problems(400, 406, 421, 429, 431, 503, 505),
     }
 
 
@@ -221,6 +221,7 @@ PROBLEMS = {
     429: "Too many requests of this address are open.",
     431: "The request line and headers are over 16 KiB, or over 100 fields.",
     503: "The hub is full, shutting down, or its log cannot be reached.",
+    505: "HTTP/1.0 cannot carry a format that does not tell its own end.",
     507: "The log has no room.",
 }
 

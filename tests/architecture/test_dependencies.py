@@ -66,3 +66,10 @@ def test_what_is_declared_is_used() -> None:
             declared |= names(requirements)
     used = set[str]().union(*(imported(f) for f in SOURCE.rglob("*.py")))
     assert declared - used - PICKED_UP == set()
+
+
+def test_what_the_tests_import_is_in_the_lock() -> None:
+    """In an environment that has grown by hand a missing one is not noticed; in a fresh clone it is."""
+    pins = re.findall(r"^([A-Za-z0-9._-]+)==", (ROOT / "requirements" / "dev.txt").read_text(), re.MULTILINE)
+    used = set[str]().union(*(imported(file) for file in (ROOT / "tests").rglob("*.py")))
+    assert used - {"support"} - {name.lower() for name in pins} == set()

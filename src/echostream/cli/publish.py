@@ -54,12 +54,16 @@ def publish(  # noqa: PLR0917 (typer reads options from the signature; nobody ca
         raise InvalidInput("DATA", "is missing; give it, or pipe lines in")
     with Progress(url, topic, counter=piped) as progress, Publisher(url, on_retry=progress.on_retry) as publisher:
         one = _Publication(topic, publisher, progress, ephemeral=ephemeral, json=json)
-        if piped:
-            one.lines(Piped(text, event, key), end=end)
-        elif data is None:
-            one.told(publisher.end(topic), 0)
-        else:
-            one.single(data, Piped(text, event, key), end=end)
+        try:
+            if piped:
+                one.lines(Piped(text, event, key), end=end)
+            elif data is None:
+                one.told(publisher.end(topic), 0)
+            else:
+                one.single(data, Piped(text, event, key), end=end)
+        except KeyboardInterrupt:
+            one.stopped()
+            raise typer.Exit(EXIT_INTERRUPTED) from None
 
 
 class _Publication:
@@ -71,12 +75,14 @@ class _Publication:
         self._progress = progress
         self._ephemeral = ephemeral
         self._json = json
+        self._under_way = 0
 
     def single(self, data: str, piped: Piped, *, end: bool) -> None:
         if not data:
             raise InvalidEvent("DATA", "is empty; give the event some data")
         json = not piped.text and json_error(data) is None
         event = Event(data=data, json=json, event=piped.event, key=piped.key)
+        self._under_way = 1
         self.told(self._publisher.publish(self._topic, event, end=end, ephemeral=self._ephemeral), 1)
 
     def lines(self, piped: Piped, *, end: bool) -> None:
@@ -92,13 +98,11 @@ class _Publication:
                 raise
             say(f"{error}; {self._so_far()} before")
             raise typer.Exit(EXIT_USAGE if isinstance(error, InvalidInput) else EXIT_FAILED) from None
-        except KeyboardInterrupt:
-            say(f"stopped; {self._so_far()}")
-            raise typer.Exit(EXIT_INTERRUPTED) from None
         if sys.stderr.isatty():
             say(self._so_far())
 
     def _group(self, group: Group) -> None:
+        self._under_way = len(group.events)
         if len(group.body) > GROUP_BYTES:
             # One long line that JSON's escapes made longer still; as text it is within its bound.
             receipt = self._publisher.publish(self._topic, group.events[0], ephemeral=self._ephemeral)
@@ -110,8 +114,14 @@ class _Publication:
         count = self._progress.count
         return f"{count:,} {'event was' if count == 1 else 'events were'} published to {self._topic}"
 
+    def stopped(self) -> None:
+        """Interrupted: say what is known and what is not."""
+        unknown = f", and {self._under_way:,} more may have been" if self._under_way else ""
+        say(f"stopped; {self._so_far()}{unknown}")
+
     def told(self, receipt: Receipt, count: int) -> None:
         """An acknowledgement of `count` events."""
         self._progress.acknowledged(count)
+        self._under_way = 0
         if self._json:
             print(msgspec.json.encode(receipt._asdict()).decode(), flush=True)

@@ -7,12 +7,13 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
 
+from echostream.event import Event
 from echostream.exceptions import LogCorrupt, LogUnavailable
 from echostream.hub import FanOut, Hub, HubSettings, Reader, StreamReport, StreamSettings
 from echostream.hub.reader import State
 from echostream.hub.ring import Ring
 from echostream.hub.start import Start
-from echostream.log import MemoryLog, Page
+from echostream.log import Entry, MemoryLog, Page
 from echostream.topic import TopicSet
 from echostream.wire import JSON_ARRAY, NDJSON, SSE, TEXT, Encoder, SseDecoder
 from support.outlets import HandOutlet, HandTimers
@@ -213,6 +214,18 @@ async def test_a_finished_topic_ends_its_readers_live_and_behind(hub: Hub):
     assert pattern.ending is None
     assert [report.reason for report in reports] == ["finished", "finished"]
     assert [report.events for report in reports] == [1, 1]
+
+
+async def test_an_end_that_another_reader_knows_of_does_not_end_who_has_not_come_there():
+    timed = Timed()
+    timed.reader.group.ends["a"] = 2  # as a reader that begins now, and asks the log, would say
+    events = [Event(data="1", topic="a", id="e.1"), Event(data="2", topic="a", id="e.2", end=True)]
+    for offset, event in enumerate(events, 1):
+        assert timed.outlet.ending is None
+        timed.fanout.ring.extend([Entry(offset, event)], scanned_to=offset, flushed=timed.fanout.flushed)
+        timed.fanout.flush()
+    assert timed.outlet.ending == "clean"
+    assert timed.outlet.data() == ["1", "2"]
 
 
 async def test_a_reader_without_live_ends_with_what_is_kept(hub: Hub):

@@ -189,7 +189,7 @@ class FanOut:
     def join(self, reader: Reader) -> None:
         """Make a reader live whose position is `flushed`."""
         reader.group.live.add(reader)
-        if reader.first_event is None:
+        if reader.body.first_event is None:
             reader.group.fresh.add(reader)
 
     def wait_for_flush(self, reader: Reader) -> None:
@@ -273,7 +273,8 @@ class FanOut:
             for chunk in chunked(encoded, encoder.separator, self.chunk_bytes):
                 self._send(group, chunk)
                 group.last_offset = chunk.offset
-        if group.end_offset is not None:
+        ended_at = group.end_offset
+        if ended_at is not None and ended_at <= self.flushed:  # another reader may know of an end that is yet to come
             for reader in list(group.live):
                 reader.end("finished")
 
@@ -281,7 +282,7 @@ class FanOut:
         group.last_write = now = self.clock()
         if group.fresh:
             for reader in group.fresh:
-                reader.first_event = now
+                reader.body.first_event = now
             group.fresh.clear()
         group.events += chunk.events
         group.bytes += len(chunk.data)

@@ -22,9 +22,10 @@ from ..log import open_log
 from ..log.base import Bounds, IdempotencyKey, Log, Page, Readiness
 from ..topic import HUB_PREFIX, TopicSet, check_topic
 from ..wire.base import Encoder
+from .body import StreamReport
 from .fanout import FanOut
 from .outlet import Outlet
-from .reader import Reader, StreamReport
+from .reader import Reader
 from .ring import Ring
 from .settings import HubSettings, StreamSettings
 from .start import Start, find_start, finished_at

@@ -17,7 +17,6 @@ import logging
 import random
 import secrets
 from collections.abc import Callable, Iterable
-from typing import NamedTuple
 
 from ..exceptions import EchostreamError, LogCorrupt, LogError, PositionGone
 from ..log.base import Log, Page
@@ -25,6 +24,7 @@ from ..position import Position
 from ..topic import TopicSet
 from ..wire.base import Encoder
 from ..wire.control import Control, StreamAt, StreamEnd, StreamError, StreamGap, StreamOpen
+from .body import Body, Ending, StreamReport
 from .fanout import FanOut, chunked
 from .outlet import Outlet
 from .ring import Slot
@@ -32,7 +32,7 @@ from .settings import StreamSettings
 from .start import Start
 from .timers import Timers
 
-__all__ = ["RETURNING", "Reader", "State", "StreamReport"]
+__all__ = ["RETURNING", "Reader", "State"]
 
 logger = logging.getLogger("echostream.hub")
 
@@ -54,28 +54,6 @@ class State(enum.Enum):
     ENDED = enum.auto()
 
 
-class Ending(enum.Enum):
-    """How the body ends: properly; cut once all is out; cut now; it has ended by itself."""
-
-    CLEAN = enum.auto()
-    CUT = enum.auto()
-    ABORT = enum.auto()
-    GONE = enum.auto()
-
-
-class StreamReport(NamedTuple):
-    """What a stream was, told once when it ended. Times in seconds."""
-
-    stream: str
-    topics: int
-    format: str
-    events: int
-    bytes: int
-    duration: float
-    first_event: float | None
-    reason: str
-
-
 class Reader:
     """One subscriber, fed by the fan-out when it is live and by itself when it is not."""
 
@@ -84,25 +62,18 @@ class Reader:
         "_base_events",
         "_deadline",
         "_full_since",
-        "_last_write",
         "_log",
+        "_on_end",
         "_page_limit",
-        "_started",
+        "_settings",
         "_timers",
-        "_told",
         "_until",
-        "_written",
+        "body",
         "bucket",
-        "bytes",
-        "encoder",
-        "events",
         "fanout",
-        "first_event",
         "group",
-        "on_end",
         "outlet",
         "position",
-        "settings",
         "state",
         "stream",
         "task",
@@ -122,29 +93,23 @@ class Reader:
         on_end: Callable[[StreamReport], None] | None = None,
     ) -> None:
         self.fanout = fanout
-        self.encoder = encoder
         self.outlet = outlet
-        self.settings = settings
-        self.on_end = on_end
+        self.body = Body(encoder, outlet, fanout)
         self.stream = secrets.token_urlsafe(16)
         self.state = State.CATCHING
         self.position = 0
-        self.events = 0
-        self.bytes = 0
         self.bucket: int | None = None
         self.task: asyncio.Task[None] | None = None
         self._log = log
         self._timers = timers
+        self._settings = settings
         self._until = until
+        self._on_end = on_end
         self._page_limit = 64
-        self._written = False
         self._base_events = self._base_bytes = 0
-        self._started = self._last_write = now = fanout.clock()
         self._full_since: float | None = None
-        self._told = 0
-        self.first_event: float | None = None
         jittered = None if settings.deadline is None else settings.deadline * random.uniform(0.9, 1.1)  # noqa: S311
-        self._deadline = None if jittered is None else now + jittered
+        self._deadline = None if jittered is None else self.body.started + jittered
         self.group = fanout.enter(topics, encoder)
         fanout.readers.add(self)
         outlet.on_drained = self._drained
@@ -156,10 +121,10 @@ class Reader:
         """Say where the stream begins, and go on from there."""
         if self.state is State.ENDED:
             return
-        self.position = self._told = start.offset
+        self.position = start.offset
         self.group.ends.update(ends)
-        self._put(self.encoder.opening)
-        opened = StreamOpen(stream=self.stream, epoch=start.epoch, from_=self.place, resume=start.resume)
+        self.body.put(self.body.encoder.opening)
+        opened = StreamOpen(stream=self.stream, epoch=start.epoch, from_=str(self.place), resume=start.resume)
         self._say(opened, retry=self._retry())
         if start.gap is not None:
             self._say(start.gap)
@@ -167,9 +132,9 @@ class Reader:
         self.advance()
 
     @property
-    def place(self) -> str:
-        """The position as text: everything up to it was written, or was not for this reader."""
-        return str(Position(self.fanout.epoch, self._offset))
+    def place(self) -> Position:
+        """Where it is: everything up to here was written, or was not for this reader."""
+        return Position(self.fanout.epoch, self.fanout.flushed if self.state is State.LIVE else self.position)
 
     @property
     def topics(self) -> TopicSet:
@@ -185,14 +150,14 @@ class Reader:
         if returning and not told:
             self._close(reason, Ending.CUT)
         else:
-            self._put(self.encoder.closing)
+            self.body.put(self.body.encoder.closing)
             self._close(reason, Ending.CLEAN)
 
     def fail(self, error: EchostreamError) -> None:
         """Tell an error and end. Only SSE ends cleanly then: its `stream-error` cannot be missed."""
         if self.state is not State.ENDED:
             self._say(StreamError(code=error.code, message=str(error)), retry=self._retry())
-            self._close(error.code, Ending.CLEAN if self.encoder.name == "sse" else Ending.CUT)
+            self._close(error.code, Ending.CLEAN if self.body.encoder.name == "sse" else Ending.CUT)
 
     def tell_gap(self, gap: StreamGap) -> None:
         """Tell what is lost in the middle; a format that cannot tell it is cut."""
@@ -230,26 +195,23 @@ class Reader:
         if self._deadline is not None and now >= self._deadline:
             self.end("deadline")
             return
-        if self._full_since is None and self.outlet.waiting and now >= self._idle_since + self.settings.heartbeat:
+        if self._full_since is None and self.outlet.waiting and now >= self._idle_since + self._settings.heartbeat:
             # Nothing was written for so long and still bytes wait: the peer takes none.
             self._full_since = self._idle_since
         if self._full_since is not None:
-            if now >= self._full_since + self.settings.send_timeout:
+            if now >= self._full_since + self._settings.send_timeout:
                 self._close("send-timeout", Ending.ABORT)
                 return
-        elif now >= self._idle_since + self.settings.heartbeat:
+        elif now >= self._idle_since + self._settings.heartbeat:
             self._heartbeat(now)
         self._timers.schedule(self, self._next_due())
 
     # -- private
 
     @property
-    def _offset(self) -> int:
-        return self.fanout.flushed if self.state is State.LIVE else self.position
-
-    @property
     def _idle_since(self) -> float:
-        return max(self._last_write, self.group.last_write) if self.state is State.LIVE else self._last_write
+        own = self.body.last_write
+        return max(own, self.group.last_write) if self.state is State.LIVE else own
 
     def _arrived(self) -> bool:
         """Whether there is nothing more to do now: finished, at its end, or at `flushed`."""
@@ -280,7 +242,7 @@ class Reader:
         topics = self.group.topics
         mine = [slot for slot in slots if topics.matches(slot.event.topic or "")]
         self._note_ends(mine)
-        if self._write((s.offset, s.encoded(self.encoder)) for s in mine if s.event.data is not None):
+        if self._write((s.offset, s.encoded(self.body.encoder)) for s in mine if s.event.data is not None):
             self.position = scanned_to
         if more:
             asyncio.get_running_loop().call_soon(self._resume_scan)
@@ -320,22 +282,16 @@ class Reader:
         elif size > self.fanout.chunk_bytes * 2:
             self._page_limit = max(MIN_PAGE, self._page_limit // 2)
         self._note_ends(slots)
-        if self._write((s.offset, s.encoded(self.encoder)) for s in slots if s.event.data is not None):
+        if self._write((s.offset, s.encoded(self.body.encoder)) for s in slots if s.event.data is not None):
             self.position = page.scanned_to
 
     def _write(self, encoded: Iterable[tuple[int, bytes]]) -> bool:
         """Write whole events until the outlet is full; whether all were written."""
-        for chunk in chunked(encoded, self.encoder.separator, self.fanout.chunk_bytes):
+        for chunk in chunked(encoded, self.body.encoder.separator, self.fanout.chunk_bytes):
             if self.outlet.full:
                 return False
-            now = self.fanout.clock()
-            if self.first_event is None:
-                self.first_event = now
-            self._put(self.encoder.separator + chunk.data if self._written else chunk.data)
-            self._written = True
-            self.position = self._told = chunk.offset
-            self.events += chunk.events
-            self.fanout.delivered += chunk.events
+            self.body.add(chunk)
+            self.position = chunk.offset
         return True
 
     def _note_ends(self, slots: list[Slot]) -> None:
@@ -345,40 +301,30 @@ class Reader:
 
     def _lose(self, oldest: int, *, dropped: int | None, reason: str) -> None:
         if self.state is not State.ENDED:
-            after = self.place
+            after = str(self.place)
             self.position = max(oldest - 1, self.position)
             kept = str(Position(self.fanout.epoch, oldest))
             self.tell_gap(StreamGap(after=after, oldest=kept, dropped=dropped, reason=reason))
 
     def _say(self, control: Control, *, retry: int | None = None) -> bool:
-        """Write a control event at the present position; False where the format cannot say it."""
-        self._told = self._offset
-        data = self.encoder.control(control, id=self.place, retry=retry)
-        self._put(data)
-        return bool(data)
-
-    def _put(self, data: bytes) -> None:
-        if data:
-            self.outlet.write(data)
-            self._last_write = self.fanout.clock()
-            self.bytes += len(data)
-            self.fanout.delivered_bytes += len(data)
+        """Say it at the present position; False where the format cannot."""
+        return self.body.say(control, self.place, retry=retry)
 
     def _heartbeat(self, now: float) -> None:
-        told = max(self._told, self.group.last_offset) if self.state is State.LIVE else self._told
-        moved = self._offset > told
+        told = max(self.body.told, self.group.last_offset) if self.state is State.LIVE else self.body.told
+        moved = self.place.offset > told
         if not (moved and self._say(StreamAt())):
-            self._put(self.encoder.heartbeat)
-        self._last_write = now  # also in a format that has no heartbeat: the next look is one period away
+            self.body.put(self.body.encoder.heartbeat)
+        self.body.last_write = now  # also in a format that has no heartbeat: the next look is one period away
 
     def _retry(self) -> int:
         """Milliseconds after which to come back, jittered so that many do not come at once."""
-        return int(self.settings.retry * 1000 * random.uniform(0.5, 1.5))  # noqa: S311
+        return int(self._settings.retry * 1000 * random.uniform(0.5, 1.5))  # noqa: S311
 
     def _next_due(self) -> float:
-        due = self._idle_since + self.settings.heartbeat
+        due = self._idle_since + self._settings.heartbeat
         if self._full_since is not None:
-            due = self._full_since + self.settings.send_timeout
+            due = self._full_since + self._settings.send_timeout
         return due if self._deadline is None else min(due, self._deadline)
 
     def _mark_full(self) -> None:
@@ -399,9 +345,9 @@ class Reader:
     def _settle(self) -> None:
         """Add the share of the group's writes since this reader joined; leave the live set."""
         if self.state is State.LIVE:
-            self.events += self.group.events - self._base_events
-            self.bytes += self.group.bytes - self._base_bytes
-            self._told = max(self._told, self.group.last_offset)
+            self.body.events += self.group.events - self._base_events
+            self.body.bytes += self.group.bytes - self._base_bytes
+            self.body.told = max(self.body.told, self.group.last_offset)
             self.group.live.discard(self)
             self.group.fresh.discard(self)
 
@@ -411,23 +357,6 @@ class Reader:
         self._timers.cancel(self)
         self.fanout.forget(self)
         self.fanout.leave(self.group)
-        if ending is Ending.ABORT:
-            self.outlet.abort()
-        elif ending is not Ending.GONE:
-            self.outlet.close(clean=ending is Ending.CLEAN)
-        if self.on_end is not None:
-            self.on_end(self._report(reason))
-
-    def _report(self, reason: str) -> StreamReport:
-        first = None if self.first_event is None else self.first_event - self._started
-        duration = self.fanout.clock() - self._started
-        return StreamReport(
-            self.stream,
-            len(self.group.topics),
-            self.encoder.name,
-            self.events,
-            self.bytes,
-            duration,
-            first,
-            reason,
-        )
+        self.body.end(ending)
+        if self._on_end is not None:
+            self._on_end(self.body.report(self.stream, len(self.group.topics), reason))

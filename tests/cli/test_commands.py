@@ -15,8 +15,10 @@ from pathlib import Path
 
 import pytest
 
+from echostream.event import Event
+from echostream.wire import NDJSON, StreamEnd
 from support.command import command, environment, run_command
-from support.scripted import CUT, problem, receipt, scripted
+from support.scripted import CUT, problem, receipt, scripted, sse
 from support.servers import ServerProcess, free_port, running_hub, wait_until
 
 
@@ -209,6 +211,16 @@ def test_nothing_is_lost_or_doubled_when_the_hub_is_killed_under_a_pipe(tmp_path
             assert reader.stdout is not None
             assert [int(line) for line in reader.stdout] == expected
             assert reader.wait(10) == 0
+
+
+def test_a_stream_that_ends_to_be_resumed_is_not_worth_a_word() -> None:
+    ended = NDJSON.control(StreamEnd(reason="deadline"), id="k.1", retry=0)
+    events = [NDJSON.event(Event(data=f"e{number}", id=f"k.{number}", topic="t")) for number in (1, 2)]
+    answers = [sse(body, media_type=NDJSON.media_type) for body in (events[0] + ended, events[1])]
+    with scripted(*answers) as server:
+        done = run_command("subscribe", "t", "-n", "2", url=server.url)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "e1\ne2\n", "")
+    assert server.requests[1].headers["last-event-id"] == "k.1"
 
 
 def test_a_lost_answer_is_asked_for_again_with_the_same_key() -> None:

@@ -90,6 +90,7 @@ class _Notes:
     def __init__(self, url: str) -> None:
         self._url = url
         self._away = False
+        self._planned = False
 
     def heard(self, events: Generator[Event, None, None]) -> Generator[Event, None, None]:
         """The events; each one is a sign of life."""
@@ -103,12 +104,15 @@ class _Notes:
             lost = "events" if control.dropped is None else f"{control.dropped:,} events"
             say(f"gap: {lost} after {control.after} are lost ({control.reason}); going on at {control.oldest}")
         elif isinstance(control, (StreamError, StreamEnd)):
-            return  # on_retry tells it, with what follows from it
+            # on_retry tells it, with what follows from it; but a deadline is nobody's trouble
+            self._planned = isinstance(control, StreamEnd) and control.reason in ("deadline", "quota")
         else:
             self._alive()
 
     def on_retry(self, why: str, wait: float) -> None:
-        if not self._away:
+        if self._planned:
+            self._planned = False
+        elif not self._away:
             self._away = True
             say(f"{self._url}: {why}; coming back until it works (next in {wait:.1f} s)")
 

@@ -1,6 +1,6 @@
 # Two commands are enough: `make run` and `make test`. Both need Python 3.11 or newer, and nothing else.
 .DEFAULT_GOAL := help
-.PHONY: help run test lint format bench soak clean lock reference dev system-packages
+.PHONY: help run test lint format bench soak clean lock reference dev style system-packages
 
 # Passed on: make run ARGS="--port 9000", make test ARGS="tests/wire -x"
 ARGS ?=
@@ -13,14 +13,17 @@ run: ## start the hub on http://127.0.0.1:8800 with its log in data/ (ARGS="--po
 	@mkdir -p data
 	@exec .venv/bin/echostream serve --log sqlite:///data/echostream.db $(ARGS)
 
-test: dev system-packages lint ## install what the tests need, lint, run the tests (ARGS="tests/wire -x")
+# The tests hold the rules of the tree, so `test` needs the tools' checks alone.
+test: dev system-packages style ## install what the tests need, lint, run the tests (ARGS="tests/wire -x")
 	.venv/bin/python -m pytest $(ARGS)
 
-lint: dev ## ruff, pyright (strict on src), and the rules of the tree
+lint: style ## ruff, pyright (strict on src), and the rules of the tree
+	.venv/bin/python -m pytest -q tests/architecture
+
+style: dev
 	.venv/bin/ruff check
 	.venv/bin/ruff format --check
 	.venv/bin/pyright
-	.venv/bin/python -m pytest -q tests/architecture
 
 format: dev ## let ruff write the code's form
 	.venv/bin/ruff check --fix-only

@@ -6,18 +6,24 @@ field, another event or the end of a stream. So the encoders need no checks of t
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import msgspec
 
 from .exceptions import InvalidEvent
 
-__all__ = ["MAX_KEY_BYTES", "MAX_NAME_BYTES", "RESERVED_PREFIX", "Event", "json_error"]
+__all__ = ["MAX_JSON_DEPTH", "MAX_KEY_BYTES", "MAX_NAME_BYTES", "RESERVED_PREFIX", "Event", "json_error"]
 
 MAX_NAME_BYTES = 256
 MAX_KEY_BYTES = 256
 RESERVED_PREFIX = "stream-"
 """Event names that begin so are control events; only echostream itself sends them."""
+
+MAX_JSON_DEPTH = 200
+
+_STRING = re.compile(r'"(?:[^"\\]|\\.)*+"', re.DOTALL)
+_BRACKET = re.compile(r"[][{}]")
 
 MAX_RETRY = 2**31 - 1  # browsers keep the reconnection time in a signed 32-bit number
 MAX_TIME = 253_402_300_799_999  # the last millisecond of the year 9999: RFC 3339 ends there
@@ -104,12 +110,30 @@ class Event(msgspec.Struct, frozen=True, gc=False, kw_only=True):
 
 
 def json_error(text: str) -> str | None:
-    """Why `text` is not one JSON value (RFC 8259), or None when it is."""
+    """Why `text` is not one JSON value (RFC 8259) that can be kept, or None when it is."""
+    if _too_deep(text):
+        return f"nested deeper than {MAX_JSON_DEPTH}"
     try:
         msgspec.json.decode(text)
     except (ValueError, RecursionError, msgspec.MsgspecError) as error:
         return str(error)
     return None
+
+
+def _too_deep(text: str) -> bool:
+    """Whether JSON is nested deeper than `MAX_JSON_DEPTH`.
+
+    A bound of our own: parsers differ in what they stand (CPython 3.11 and 3.13 do), and an
+    event that one reader's parser cannot take must not be kept for all of them.
+    """
+    if text.count("[") + text.count("{") <= MAX_JSON_DEPTH:
+        return False
+    depth = 0
+    for bracket in _BRACKET.findall(_STRING.sub("", text)):
+        depth += 1 if bracket in "[{" else -1
+        if depth > MAX_JSON_DEPTH:
+            return True
+    return False
 
 
 def _check_name(field: str, text: str, limit: int) -> None:

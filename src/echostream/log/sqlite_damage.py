@@ -36,13 +36,15 @@ def walk(database: Database, after: int, limit: int, newest: int) -> Walked:
         if not is_corruption(error):
             raise
         rows = _rows_before_damage(database, after, limit)
-    if not rows or rows[0][0] != after + 1:
-        end = rows[0][0] - 1 if rows else _damaged_until(database, after, newest)
+    whole = 0
+    while whole < len(rows) and rows[whole][0] == after + 1 + whole:
+        whole += 1
+    if not whole:
+        # A damaged tree may give any number here, also one that is behind or beyond.
+        hole = rows[0][0] - 1 if rows else 0
+        end = hole if after < hole <= newest else _damaged_until(database, after, newest)
         raise LogCorrupt(f"entries {after + 1} to {end} are damaged; reading can go on after them", end)
-    for index, row in enumerate(rows):
-        if row[0] != after + 1 + index:
-            return rows[:index]
-    return rows
+    return rows[:whole]
 
 
 def entries_before_damage(database: Database, wanted: list[int], epoch: str) -> list[Entry]:
@@ -83,7 +85,8 @@ def _damaged_until(database: Database, after: int, newest: int) -> int:
 
     def readable(offset: int) -> bool:
         try:
-            return database.row(_WALK_ROWS, (offset, 1)) is not None
+            row = database.row(_WALK_ROWS, (offset, 1))
+            return row is not None and offset < row[0] <= newest
         except apsw.Error as error:
             if not is_corruption(error):
                 raise

@@ -11,7 +11,8 @@ __all__ = ["is_corruption", "translated"]
 
 def is_corruption(error: BaseException) -> bool:
     """Whether the file is damaged, rather than out of reach."""
-    return isinstance(error, (apsw.CorruptError, apsw.NotADBError))
+    # SQLError: a table of ours is not there, or is another. Our statements themselves are constants.
+    return isinstance(error, (apsw.CorruptError, apsw.NotADBError, apsw.SQLError))
 
 
 def translated(error: apsw.Error | OSError, path: object) -> LogError:

@@ -14,6 +14,7 @@ from typing import TypeVar
 
 import apsw
 
+from ..exceptions import LogCorrupt
 from .sqlite_database import Database
 from .sqlite_errors import translated
 from .sqlite_schema import connect_to_read
@@ -51,6 +52,8 @@ class Reader:
                 return ask(database)
         except apsw.Error as error:
             raise translated(error, self._path) from error
+        except (AttributeError, TypeError, ValueError) as error:  # a damaged row can hold anything
+            raise LogCorrupt(f"the log {self._path} is damaged: {error}") from error
 
     def _connect(self) -> Database:
         database = connect_to_read(self._path, vfs=self._vfs)

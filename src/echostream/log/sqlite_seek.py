@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import NamedTuple
 
+from ..exceptions import LogCorrupt
 from ..topic import TopicSet
 from .base import TopicInfo
 from .sqlite_database import Database
@@ -59,7 +60,10 @@ def last(database: Database, matches: Matches, n: int, topics: TopicSet, before:
     walked: list[tuple[int, int]] = json.loads(database.value(_WALK_BACK, (before, SCAN)))
     good = matching(database, topics, {number for _, number in walked})
     found = [offset for offset, number in walked if number in good][:n]
-    return Step(found[-1] if found else 0, n - len(found), walked[-1][0] if len(walked) == SCAN else 0)
+    following = walked[-1][0] if len(walked) == SCAN else 0
+    if following >= before:  # a damaged tree can go in circles
+        raise LogCorrupt(f"entries before {before} are damaged; begin after {before - 1}", before - 1)
+    return Step(found[-1] if found else 0, n - len(found), following)
 
 
 def topic(database: Database, name: str) -> TopicInfo | None:

@@ -72,7 +72,8 @@ def read(database: Database, matches: Matches, after: int, limit: int, topics: T
 
 def _few(database: Database, seen: View, after: int, limit: int, ids: tuple[int, ...]) -> tuple[Found, int]:
     listed = database.value(_OFFSETS, {"after": after, "limit": limit, "ids": json.dumps(ids)})
-    offsets = sorted(offset for of_topic in json.loads(listed) for offset in of_topic)
+    # The bounds are those of the statement; a damaged index does not keep to them.
+    offsets = sorted({o for of_topic in json.loads(listed) for o in of_topic if after < o <= seen.newest})
     if not offsets:
         return [], seen.newest
     scanned_to = seen.newest if len(offsets) < limit else offsets[limit - 1]

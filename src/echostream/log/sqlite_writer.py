@@ -123,7 +123,10 @@ class Writer:
     # --- in the writer's thread from here on
 
     def _open(self) -> tuple[FileLock, Reader]:
-        check_path(self.path)
+        try:
+            check_path(self.path)
+        except OSError as error:  # a directory on the way that may not be entered
+            raise translated(error, self.path) from error
         lock = FileLock(self.path)
         reader = Reader(self.path, vfs=self._vfs)
         ours = False
@@ -162,7 +165,8 @@ class Writer:
         self._frames = frames
 
     def _check(self, database: Database) -> None:
-        """The state row against the entries. Raises `LogCorrupt`."""
+        """The tables, and the state row against the entries. Raises `LogCorrupt`."""
+        database.row("SELECT (SELECT id FROM topics LIMIT 1), (SELECT first FROM keys LIMIT 1)")
         first, last = (database.value(f"SELECT {edge}(offset) FROM entries") for edge in ("min", "max"))  # noqa: S608
         state = self._writing.state
         expected = (state.oldest, state.newest) if state.oldest <= state.newest else (None, None)

@@ -60,7 +60,11 @@ async def test_a_full_disk_is_told_and_passes(tmp_path: Path, disk: FaultyDisk, 
         assert [type(answer) for answer in answers] == [LogFull] * 5
         assert data_of(await read_all(log)) == ["1"]
         assert (await log.bounds()).newest == 1
+        with pytest.raises(LogFull):
+            await log.ready()
         disk.fault = None
+        await log.ready()
+        await log.ready()
         assert await log.append(event("2"), IdempotencyKey("word")) == [2]
         assert await log.append(event("3")) == [3]
         assert await log.append(event("4")) == [4]

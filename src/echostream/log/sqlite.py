@@ -16,7 +16,7 @@ from collections.abc import AsyncGenerator, Callable, Sequence
 from typing import TypeVar
 
 from ..event import Event
-from ..exceptions import InvalidSetting, LogUnavailable
+from ..exceptions import InvalidSetting, LogError, LogUnavailable
 from ..topic import TopicSet, check_topic
 from .base import Bounds, IdempotencyKey, Page, TopicInfo, digest
 from .feed import Feed
@@ -75,6 +75,7 @@ class SqliteLog:
         self._feed = Feed()
         self._bounds = Bounds("", 1, 0)
         self._waiting = 0
+        self._failure: LogError | None = None
         self._state = "new"  # new, opening, open, closing, closed
         self._reader: Reader | None = None
         self._opened: asyncio.Future[None] | None = None
@@ -126,6 +127,7 @@ class SqliteLog:
 
     def _on_committed(self, committed: Committed) -> None:
         self._bounds = committed.bounds
+        self._failure = committed.failure
         if committed.page is not None:
             self._feed.push(committed.page, committed.size)
         for append, answer in committed.answers:
@@ -155,7 +157,10 @@ class SqliteLog:
         append = Append(tuple(events), size, asyncio.get_running_loop().create_future())
         if key is not None:
             append.key, append.scope, append.digest = key, scope_of(key, events).hex(), digest(events)
-        self._waiting += size
+        return await self._put(append)
+
+    async def _put(self, append: Append) -> list[int]:
+        self._waiting += append.size
         self._writer.put(append)
         return await append.future
 
@@ -195,6 +200,9 @@ class SqliteLog:
 
     async def ready(self) -> None:
         self._check_open()
+        if self._failure is not None:
+            # Write something, or a log that nobody publishes to, since it is not ready, would never be ready again.
+            await self._put(Append((), 0, asyncio.get_running_loop().create_future()))
 
     async def _ask(self, ask: Callable[[Database], T]) -> T:
         self._check_open()

@@ -50,7 +50,10 @@ _FORGET_TOPICS = """DELETE FROM topics WHERE id IN
 
 
 class Append(msgspec.Struct):
-    """One call of `append`, waiting for its transaction. Its future belongs to the event loop."""
+    """One call of `append`, waiting for its transaction. Its future belongs to the event loop.
+
+    Without events it is a probe: it writes, so that its answer says whether writing works now.
+    """
 
     events: Sequence[Event]
     size: int
@@ -101,6 +104,7 @@ class Transaction:
         self._remembered: dict[str, Remembered] = {}
         self._new_keys: list[str] = []
         self.entries: list[Entry] = []
+        self.changed = False
         self.size = 0
 
     def run(self, appends: Sequence[Append]) -> list[list[int] | EchostreamError]:
@@ -114,6 +118,10 @@ class Transaction:
                 answers.append(refusal)
         if self._rows:
             self._write()
+        elif not all(append.events for append in appends):
+            self.state.fence += 1
+            save_state(self._database, self.state)
+            self.changed = True
         return answers
 
     def _take(self, append: Append) -> list[int]:
@@ -187,6 +195,7 @@ class Transaction:
         self.size += size
 
     def _write(self) -> None:
+        self.changed = True
         self._insert("INSERT INTO entries (offset, topic, size, time, body) VALUES", "", self._rows)
         self._insert(
             "INSERT INTO topics (id, name, newest, finished, kept, trimmed) VALUES",

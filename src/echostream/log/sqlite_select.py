@@ -71,13 +71,9 @@ def read(database: Database, matches: Matches, after: int, limit: int, topics: T
 
 
 def _few(database: Database, seen: View, after: int, limit: int, ids: tuple[int, ...]) -> tuple[Found, int]:
-    listed = database.value(_OFFSETS, {"after": after, "limit": limit, "ids": json.dumps(ids)})
-    # The bounds are those of the statement; a damaged index does not keep to them.
-    offsets = sorted({o for of_topic in json.loads(listed) for o in of_topic if after < o <= seen.newest})
+    offsets, scanned_to = _merged(database, seen, after, limit, ids)
     if not offsets:
-        return [], seen.newest
-    scanned_to = seen.newest if len(offsets) < limit else offsets[limit - 1]
-    offsets = offsets[:limit]
+        return [], scanned_to
     found: Found = json.loads(database.value(_SIZES, (json.dumps(offsets),)))
     if len(found) == len(offsets):
         return found, scanned_to
@@ -88,12 +84,41 @@ def _few(database: Database, seen: View, after: int, limit: int, ids: tuple[int,
     return [(offset, size) for offset, size in found if offset < missing], missing - 1
 
 
+def _merged(database: Database, seen: View, after: int, limit: int, ids: tuple[int, ...]) -> tuple[list[int], int]:
+    """The next offsets of the topics. At first only each one's share is asked for: of 256 equal topics that is
+    all that is needed, and where one topic has most of the entries asking again costs little."""
+    share = min(limit, max(16, 2 * limit // max(len(ids), 1)))
+    while True:
+        listed = database.value(_OFFSETS, {"after": after, "limit": share, "ids": json.dumps(ids)})
+        of_topics: list[list[int]] = json.loads(listed)
+        # Beyond the last offset of a topic that gave its whole share, more of it may stand between the others.
+        sure = min((offsets[-1] for offsets in of_topics if len(offsets) == share), default=seen.newest)
+        # The bounds are those of the statement; a damaged index does not keep to them.
+        offsets = sorted({o for offsets in of_topics for o in offsets if after < o <= min(sure, seen.newest)})
+        if len(offsets) >= limit:
+            return offsets[:limit], offsets[limit - 1]
+        if sure >= seen.newest or share == limit:
+            return offsets, max(after + 1, min(sure, seen.newest))
+        share = min(limit, share * 4)
+
+
 def _many(database: Database, seen: View, after: int, limit: int, topics: TopicSet) -> tuple[Found, int]:
-    walked = walk(database, after, SCAN, seen.newest)
-    good = matching(database, topics, {topic for _, _, topic in walked})
-    found = [(offset, size) for offset, size, topic in walked if topic in good]
+    """What matches among the next 20,000 entries; walked in growing steps, since most pages are full early."""
+    found: Found = []
+    scanned_to, step = after, limit
+    while len(found) < limit and scanned_to < min(after + SCAN, seen.newest):
+        try:
+            walked = walk(database, scanned_to, min(step, after + SCAN - scanned_to), seen.newest)
+        except LogCorrupt:
+            if scanned_to == after:
+                raise
+            break  # what came before it is given first
+        good = matching(database, topics, {topic for _, _, topic in walked})
+        found += [(offset, size) for offset, size, topic in walked if topic in good]
+        scanned_to = walked[-1][0]
+        step *= 4
     if len(found) <= limit:
-        return found, walked[-1][0]
+        return found, scanned_to
     return found[:limit], found[limit - 1][0]
 
 

@@ -59,12 +59,13 @@ RESTART_FRAMES = 3_000
 
 
 class Committed(msgspec.Struct):
-    """What the loop is handed after a group: each append's answer, the entries, and the log's bounds."""
+    """What the loop is handed after a group: each append's answer, the entries, the bounds, and why all failed."""
 
     answers: Sequence[tuple[Append, list[int] | Exception]]
     page: Page | None
     size: int
     bounds: Bounds
+    failure: LogError | None = None
 
 
 class Writer:
@@ -213,7 +214,7 @@ class Writer:
             return self._try_commit(group)
         except Exception as error:  # noqa: BLE001 - whatever it was, the publishers must be answered
             failure = self._settle(error)
-            return Committed([(append, failure) for append in group], None, 0, self._bounds())
+            return Committed([(append, failure) for append in group], None, 0, self._bounds(), failure)
 
     def _try_commit(self, group: Sequence[Append]) -> Committed:
         database = self._connect()
@@ -222,7 +223,7 @@ class Writer:
         database.run("BEGIN IMMEDIATE")
         transaction = Transaction(database, self._writing, self._retention, self._now())
         answers = list(zip(group, transaction.run(group), strict=True))
-        if not transaction.entries:
+        if not transaction.changed:
             database.run("ROLLBACK")
             return Committed(answers, None, 0, self._bounds())
         try:
@@ -232,6 +233,8 @@ class Writer:
         self._unsettled = False
         self._writing.state = transaction.state
         page = Page(transaction.entries, transaction.state.newest, transaction.state.epoch)
+        if not transaction.entries:
+            page = None
         return Committed(answers, page, transaction.size, self._bounds())
 
     def _go_weak(self, database: Database) -> None:

@@ -235,14 +235,15 @@ async def test_opening_and_closing_leaves_nothing(tmp_path: Path) -> None:
             await anext(pages)
             await pages.aclose()
 
-    await once()
-    threads, descriptors = threading.active_count(), len(list(Path("/proc/self/fd").iterdir()))
+    threads = threading.active_count()
+    await once()  # the first time may open things for good, such as the source of random bytes
+    descriptors = len(list(Path("/proc/self/fd").iterdir()))
     for _ in range(20):
         await once()
     deadline = asyncio.get_running_loop().time() + 5
     while threading.active_count() > threads and asyncio.get_running_loop().time() < deadline:
         await asyncio.sleep(0.01)  # a thread ends just after it said that it closed
-    assert threading.active_count() == threads
+    assert threading.active_count() <= threads
     assert len(list(Path("/proc/self/fd").iterdir())) == descriptors
 
 

@@ -177,6 +177,25 @@ async def test_the_wal_stays_bounded(tmp_path: Path) -> None:
     assert not path.with_name("log.db-wal").exists()
 
 
+@pytest.mark.parametrize("how", ["deleted", "replaced"])
+async def test_a_file_that_is_taken_away_acknowledges_nothing(tmp_path: Path, how: str) -> None:
+    path = tmp_path / "log.db"
+    other = tmp_path / "other.db"
+    async with opened(SqliteLog(other)):
+        pass
+    before = other.read_bytes()
+    async with opened(SqliteLog(path)) as log:
+        await log.append(event("1"))
+        path.rename(tmp_path / "away.db")
+        if how == "replaced":
+            other.rename(path)
+        for _ in range(2):
+            with pytest.raises(LogUnavailable, match="start again"):
+                await log.append(event("2"))
+    if how == "replaced":
+        assert path.read_bytes() == before
+
+
 _REAL = """
 import asyncio, resource, sys
 from echostream.event import Event

@@ -49,7 +49,8 @@ class SqliteLog:
 
     `durability` is "full" (an append returns when it is on disk) or "normal" (a power cut may
     lose the last appends, which a new epoch then tells). `max_bytes` and `max_age` (seconds)
-    bound what is kept, 0 is no bound; both are applied by the appends. `now` gives milliseconds since 1970.
+    bound what is kept, 0 is no bound; both are applied by the appends. `max_bytes` counts entries as they are
+    written: indexes and at most some 16 MiB of WAL come on top. `now` gives milliseconds since 1970.
     Raises `InvalidSetting`.
     """
 

@@ -83,6 +83,7 @@ class Writer:
         self._database: Database | None = None
         self._writing = Writing()
         self._frames = 0
+        self._identity: tuple[int, int] | None = None
         self._restart_at = RESTART_FRAMES
         self._weak = False  # whether commits of this run may be unsynced
         self._trusted = True  # whether no sync failed: what an unsynced commit left behind may be lost for good
@@ -149,6 +150,7 @@ class Writer:
         return lock, reader
 
     def _connect(self) -> Database:
+        self._check_in_place()
         if self._database is None:
             database = connect_to_write(self.path, vfs=self._vfs)
             try:
@@ -161,6 +163,22 @@ class Writer:
                 raise
             self._database = database
         return self._database
+
+    def _check_in_place(self) -> None:
+        """Raises `LogUnavailable` when the path no longer names the file that was opened.
+
+        SQLite would go on writing to a file without a name, and every acknowledgement would be
+        false; a file put in its place may be anybody's.
+        """
+        try:
+            found = self.path.stat()
+        except OSError:
+            found = None
+        identity = found and (found.st_dev, found.st_ino)
+        if self._identity is None:
+            self._identity = identity
+        elif identity != self._identity:
+            raise LogUnavailable(f"the log {self.path} was moved, deleted or replaced while it was open; start again")
 
     def _note_frames(self, frames: int) -> None:
         self._frames = frames

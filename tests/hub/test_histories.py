@@ -42,6 +42,7 @@ from support.settle import until
 NAMES = ["a", "a/b", "a/c", "b/c", "quiet"]
 TOPICS = [*NAMES, "*", "a/*", "*/c", "a/**", "**"]
 LOG_BYTES = 12_000
+EPHEMERAL = "~" * 21  # longer than any text that is kept, so that it is no other event's data
 ARRIVED = (State.LIVE, State.ENDED)
 
 names = st.sampled_from(NAMES)
@@ -145,7 +146,7 @@ class Histories(RuleBasedStateMachine):
 
     @rule(topic=names)
     def ephemeral(self, topic: str) -> None:
-        self.runner.run(self.hub.publish(topic, "~", ephemeral=True))
+        self.runner.run(self.hub.publish(topic, EPHEMERAL, ephemeral=True))
 
     # -- readers
 
@@ -236,7 +237,7 @@ class Histories(RuleBasedStateMachine):
             assert set(subscription.topics.names) <= self.finished
             return False
         if event.id is None:
-            assert event.data == "~"
+            assert event.data == EPHEMERAL
             return True
         assert expected is not None
         assert (event.id.split(".")[1], event.topic, event.data) == (
@@ -306,7 +307,7 @@ class Histories(RuleBasedStateMachine):
 
     def explain(self, follower: Follower, message: SseMessage, cursor: int) -> int:
         at = Position.parse(message.last_event_id).offset
-        if message.data == "~":
+        if message.data == EPHEMERAL:
             assert at <= max(cursor, at)
             return cursor
         if message.event == "stream-gap":

@@ -87,6 +87,56 @@ def test_an_endless_head_behind_a_stream_ends_the_connection(hub: Inside) -> Non
     wait_until(lambda: hub.app.slots.counts().streams == 0, within=5, what="the slot is free")
 
 
+CHUNKED = b"Host: localhost\r\nTransfer-Encoding: chunked\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    ("start", "piece"),
+    [
+        (b"POST /topics/t HTTP/1.1\r\n" + CHUNKED + b"1\r\nx\r\n0\r\n", b"A: b\r\n" * 512),
+        (b"POST /topics/t HTTP/1.1\r\n" + CHUNKED + b"1\r\nx\r\n0\r\nA: ", b"b" * 4096),
+        (b"POST /topics/t HTTP/1.1\r\n" + CHUNKED + b"1;", b"b" * 4096),
+        (b"GET /topics/t HTTP/1.1\r\n" + CHUNKED + b"0\r\n", b"A: b\r\n" * 512),
+    ],
+)
+def test_trailers_and_extensions_that_never_end_are_not_kept(hub: Inside, start: bytes, piece: bytes) -> None:
+    with hub.connect() as connection:
+        connection.sendall(start)
+        sent = 0
+        try:
+            while sent < 100 * MAX_HEAD_BYTES:
+                connection.sendall(piece)
+                sent += len(piece)
+                time.sleep(0.001)  # one read each
+        except ConnectionError:
+            pass
+        assert sent < 20 * MAX_HEAD_BYTES
+    wait_until(lambda: hub.app.slots.counts().streams == 0, within=5, what="the slot is free")
+    assert hub.app.slots.counts().publications == 0
+
+
+def test_a_trailer_is_no_header(hub: Inside) -> None:
+    def publish(head: bytes, trailer: bytes) -> int:
+        chunks = b"1\r\nx\r\n0\r\n" + trailer + b"\r\n\r\n"
+        return hub.raw(
+            b"POST /topics/trailer HTTP/1.1\r\n" + head + b"Transfer-Encoding: chunked\r\n\r\n" + chunks
+        ).status
+
+    assert publish(b"", b"Host: localhost") == 400
+    host = b"Host: localhost\r\n"
+    for trailer in (b"Content-Type: image/png", b"Origin: https://evil.example", b"Expect: 100-continue"):
+        assert publish(host, trailer) == 201
+
+
+def test_a_long_body_in_pieces_is_no_head(hub: Inside) -> None:
+    with hub.connect() as connection:
+        connection.sendall(b"POST /topics/long HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100000\r\n\r\n")
+        for _ in range(100):
+            connection.sendall(b"x" * 1000)
+            time.sleep(0.001)
+        assert connection.recv(12) == b"HTTP/1.1 201"
+
+
 @pytest.mark.usefixtures("hurried")
 def test_a_head_has_its_time() -> None:
     with serving() as hub:
@@ -167,9 +217,21 @@ def test_an_offer_to_upgrade_never_loses_an_event(hub: Inside) -> None:
         b"POST /topics/a HTTP/1.1\r\nHost: localhost\r\nContent-Length: -3\r\n\r\nabc",
         b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n: x\r\n\r\n",
         b"GET /topics/\xc3\xbc HTTP/1.1\r\nHost: localhost\r\n\r\n",
+        b"GET /topics/a#b HTTP/1.1\r\nHost: localhost\r\n\r\n",
         b"\x16\x03\x01\x02\x00",
     ],
 )
 def test_what_is_not_http_is_400(hub: Inside, request_bytes: bytes) -> None:
-    assert hub.raw(request_bytes).status == 400
+    answer = hub.raw(request_bytes)
+    assert (answer.status, answer.code) == (400, "not-http")
     assert hub.ask("GET", "/healthz").status == 200
+
+
+def test_nothing_is_written_into_a_stream_that_is_not_its_own(hub: Inside) -> None:
+    with hub.connect() as connection:
+        connection.sendall(b"GET /topics/a HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        seen = connection.recv(65536)
+        connection.sendall(b"this is not HTTP\r\n\r\n")
+        seen += read_all(connection)
+    assert seen.count(b"HTTP/1.1") == 1
+    wait_until(lambda: hub.app.slots.counts().streams == 0, within=5, what="the slot is free")

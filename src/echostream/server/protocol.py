@@ -1,7 +1,13 @@
 """HubProtocol: uvicorn's HTTP protocol, with the doors closed that it leaves open (uvicorn 0.54, httptools).
 
 - A request head may come a byte a minute, or never end: it is bounded in time (408) and bytes (431). A head
-  that is whole but too large is answered by the application, with a problem document.
+  that is whole but too large is answered by the application, with a problem document. Trailers and chunk
+  extensions, which would pass by that bound, are bounded the same way.
+- Trailers become headers of the request, after or before anyone looked at those: a proxy that sets
+  X-Forwarded-For and a check of Host would be fooled. They are dropped (RFC 9110, 6.5.1).
+- The request's target loses what stands behind a `#`: another topic than the one asked for. It is 400.
+- What is no HTTP is answered in plain text, even in the middle of a stream. Here with a problem document, or by
+  a cut.
 - Of a connection that was lost, uvicorn tells the *newest* request only. Whoever sends a second request behind
   a stream and leaves would keep that stream's reader and slot for ever. We tell the earlier ones too.
 - Requests sent without waiting for answers are queued without a bound: the queue has one here.
@@ -37,7 +43,8 @@ class HubProtocol(HttpToolsProtocol):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._in_head = False
-        self._head_bytes = 0
+        self._moved = False
+        self._still_bytes = 0
         self._head_timer: asyncio.TimerHandle | None = None
         self._earlier: list[RequestResponseCycle] = []
 
@@ -54,13 +61,15 @@ class HubProtocol(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        was_in_head = self._in_head
+        self._moved = False
         super().data_received(data)
-        # Only reads that are all head count: the one in which it begins may hold the end of a body too.
-        if was_in_head and self._in_head:
-            self._head_bytes += len(data)
-            if self._head_bytes > MAX_HEAD_BYTES:
-                self._refuse(*_TOO_LARGE)
+        # Bytes that complete no head and bring no body: of a head under way, a trailer, a chunk's extension.
+        self._still_bytes = 0 if self._moved else self._still_bytes + len(data)
+        if self._still_bytes > MAX_HEAD_BYTES:
+            self._refuse(*_TOO_LARGE)
+
+    def send_400_response(self, msg: str) -> None:
+        self._refuse(400, "not-http", f"{msg.rstrip('.')}: what came is not HTTP/1.1 (RFC 9112)")
 
     # -- the parser's callbacks
 
@@ -68,10 +77,16 @@ class HubProtocol(HttpToolsProtocol):
         self._in_head = True
         super().on_message_begin()
 
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if self._in_head:
+            super().on_header(name, value)
+
     def on_headers_complete(self) -> None:
         self._in_head = False
-        self._head_bytes = 0
+        self._moved = True
         self._stop_head_timer()
+        if b"#" in self.url:
+            raise ValueError("a target has no fragment (RFC 9112, section 3.2)")  # the parser makes it a 400
         before = self.cycle
         super().on_headers_complete()
         if before is not None and not before.response_complete:  # pyright: ignore[reportUnnecessaryComparison]
@@ -79,6 +94,10 @@ class HubProtocol(HttpToolsProtocol):
             self._earlier.append(before)
             if len(self._earlier) > MAX_PIPELINED:
                 self.transport.abort()
+
+    def on_body(self, body: bytes) -> None:
+        self._moved = True
+        super().on_body(body)
 
     def on_response_complete(self) -> None:
         super().on_response_complete()

@@ -10,9 +10,9 @@ import ipaddress
 import re
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator
 
 from ..hub import HubSettings, StreamSettings
 
@@ -52,7 +52,15 @@ HostName = Annotated[str, AfterValidator(_host_name)]
 
 
 class _Table(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    # Timers take no infinity; what has no bound is 0 where that is allowed.
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _no_switches(cls, value: Any) -> Any:
+        if isinstance(value, bool):  # `port = true` would be port 1
+            raise ValueError("is no switch; give a value")
+        return value
 
 
 class ServerTable(_Table):
@@ -90,7 +98,7 @@ class LimitsTable(_Table):
     publications: int = Field(256, ge=0, description="publications whose bodies are in flight at once; past it 503")
     publish_bytes: int = Field(1024 * 1024, ge=0, description="bytes of one publication's body; past it 413")
     publish_seconds: float = Field(
-        30, ge=0, description="seconds that one publication's body may take to arrive; past it 408"
+        30, ge=0, le=86_400, description="seconds that one publication's body may take to arrive; past it 408"
     )
     event_bytes: int = Field(256 * 1024, ge=0, description="bytes of one event; past it 413")
     batch_events: int = Field(1000, ge=0, description="events of one batch; past it 413")
@@ -99,12 +107,14 @@ class LimitsTable(_Table):
 class StreamsTable(_Table):
     """How a stream behaves; in seconds."""
 
-    heartbeat: float = Field(15, gt=0, description="silence after which a heartbeat is sent")
-    deadline: float = Field(3600, ge=0, description="age at which a stream ends, to be resumed (jittered); 0 = never")
-    send_timeout: float = Field(
-        30, gt=0, description="how long a reader's full socket may stall before it is cut, to be resumed"
+    heartbeat: float = Field(15, gt=0, le=86_400, description="silence after which a heartbeat is sent")
+    deadline: float = Field(
+        3600, ge=0, le=31_536_000, description="age at which a stream ends, to be resumed (jittered); 0 = never"
     )
-    retry: float = Field(2, gt=0, description="after how long a reader is told to come back (jittered)")
+    send_timeout: float = Field(
+        30, gt=0, le=86_400, description="how long a reader's full socket may stall before it is cut, to be resumed"
+    )
+    retry: float = Field(2, gt=0, le=86_400, description="after how long a reader is told to come back (jittered)")
 
 
 class CorsTable(_Table):

@@ -26,7 +26,7 @@ from echostream.log import (
 from echostream.log.idempotency import Keys, Remembered
 from echostream.log.memory_topics import KnownTopics
 from echostream.log.sqlite import SqliteLog
-from echostream.testing.log_suite import opened, read_all
+from echostream.testing.log_tools import opened, read_all
 from echostream.topic import TopicSet
 
 

@@ -14,7 +14,7 @@ from echostream.event import Event
 from echostream.exceptions import LogCorrupt, LogError, LogForeign, LogUnavailable, TopicFinished
 from echostream.log import Entry, IdempotencyKey, sqlite_match
 from echostream.log.sqlite import SqliteLog
-from echostream.testing.log_suite import data_of, opened, read_all
+from echostream.testing.log_tools import data_of, opened, read_all
 from echostream.topic import TopicSet
 
 COUNT = 400

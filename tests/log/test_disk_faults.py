@@ -16,7 +16,7 @@ from echostream.event import Event
 from echostream.exceptions import LogFull, LogUnavailable
 from echostream.log import IdempotencyKey, sqlite_writer
 from echostream.log.sqlite import SqliteLog
-from echostream.testing.log_suite import collect, data_of, opened, read_all
+from echostream.testing.log_tools import collect, data_of, opened, read_all
 from support.faultydisk import FaultyDisk
 
 

@@ -19,7 +19,7 @@ from echostream.event import Event
 from echostream.exceptions import InvalidSetting, LogForeign, LogInUse, LogUnavailable
 from echostream.log import IdempotencyKey, MemoryLog, open_log
 from echostream.log.sqlite import SqliteLog
-from echostream.testing.log_suite import data_of, opened, read_all
+from echostream.testing.log_tools import data_of, opened, read_all
 
 WRITER = Path(__file__).parents[1] / "support" / "log_writer.py"
 

@@ -13,7 +13,7 @@ import pytest
 from echostream.event import Event
 from echostream.log import IdempotencyKey, sqlite_file, sqlite_writer
 from echostream.log.sqlite import SqliteLog
-from echostream.testing.log_suite import opened, read_all
+from echostream.testing.log_tools import opened, read_all
 from support.crashdisk import Disk, Operation, Recorder, Unsynced, disks
 
 NAME = "log.db"

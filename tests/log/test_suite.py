@@ -7,11 +7,10 @@ from typing import Any
 
 import pytest
 
-pytest.register_assert_rewrite("echostream.testing.log_suite")
-
-from echostream.log import MemoryLog  # noqa: E402
-from echostream.log.sqlite import SqliteLog  # noqa: E402
-from echostream.testing.log_suite import LogSuite, MakeLog  # noqa: E402
+from echostream.log import MemoryLog
+from echostream.log.sqlite import SqliteLog
+from echostream.testing import LogSuite
+from echostream.testing.log_tools import MakeLog
 
 
 def _given(**settings: Any) -> dict[str, Any]:

@@ -101,6 +101,10 @@ def test_a_topic_is_decoded_once(hub: Inside) -> None:
         ("a%2A", "*"),
         ("%ff", "UTF-8"),
         ("%C3", "UTF-8"),
+        ("%c0%af", "UTF-8"),
+        ("a%", "%25"),
+        ("a%zz", "%25"),
+        ("a%2", "%25"),
         ("%ED%A0%80", "UTF-8"),
         ("a" * 257, "257 bytes"),
         ("%E2%98%83" * 86, "258 bytes"),
@@ -130,6 +134,7 @@ def test_the_hubs_own_topics_are_refused(hub: Inside) -> None:
         ("ephemeral=yes", "invalid-input", ["ephemeral", "'yes'"]),
         ("ephemeral=1&end=1", "invalid-input", ["ephemeral", "end"]),
         ("event=%ff", "invalid-input", ["query", "UTF-8"]),
+        ("event=100%", "invalid-input", ["query", "%25"]),
         ("&".join(f"a{n}=1" for n in range(101)), "invalid-input", ["query", "100"]),
     ],
 )
@@ -228,6 +233,12 @@ def test_a_body_without_a_size_is_refused_on_the_way(hub: Inside) -> None:
         for _ in range(5):
             connection.sendall(b"3e8\r\n" + b"x" * 1000 + b"\r\n")
         assert connection.recv(12) == b"HTTP/1.1 413"  # the body has not ended
+
+
+def test_a_transfer_coding_that_is_not_undone_is_refused(hub: Inside) -> None:
+    head = b"POST /topics/coded HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: gzip, chunked\r\n\r\n"
+    answer = hub.raw(head + b"1\r\nx\r\n0\r\n\r\n")
+    refused(hub, answer, 501, "transfer-coding", "chunked", topic="coded")
 
 
 def test_a_body_that_never_ends_is_given_up(hub: Inside) -> None:

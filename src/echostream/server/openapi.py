@@ -94,7 +94,7 @@ def _stream_responses() -> Schema:
         "204": {
             "description": "All topics are finished and the position is past their ends: there is nothing to come."
         },
-        **_problems(400, 406, 421, 429, 431, 503, 505),
+        **_problems(400, 406, 421, 429, 431, 500, 503, 505),
     }
 
 
@@ -141,7 +141,7 @@ def _publish_call() -> Schema:
         "responses": {
             "201": _json("Kept.", {"anyOf": [_schema("Published"), _schema("PublishedBatch")]}),
             "202": _json("Passed on, not kept.", _schema("PassedOn")),
-            **_problems(400, 403, 408, 409, 413, 415, 421, 422, 429, 431, 503, 507),
+            **_problems(400, 403, 408, 409, 413, 415, 421, 422, 429, 431, 500, 501, 503, 507),
         },
     }
 
@@ -220,6 +220,8 @@ PROBLEMS = {
     422: "The idempotency key was used with another body.",
     429: "Too many requests of this address are open.",
     431: "The request line and headers are over 16 KiB, or over 100 fields.",
+    500: "The log is damaged, or the hub has a fault of its own.",
+    501: "The body has a transfer coding besides chunked.",
     503: "The hub is full, shutting down, or its log cannot be reached.",
     505: "HTTP/1.0 cannot carry a format that does not tell its own end.",
     507: "The log has no room.",

@@ -28,6 +28,7 @@ BATCH_TYPES = frozenset({"application/x-ndjson", "application/ndjson", "applicat
 JSON_TYPE = re.compile(r"application/([a-z0-9!#$&^_.+-]+\+)?json")
 # What plain `curl -d` sends. Decoding it as a form would turn '+' into a space and lose everything after '&'.
 FORM_TYPE = "application/x-www-form-urlencoded"
+CLOSE = {"Connection": "close"}
 CHARSETS = frozenset({"utf-8", "utf8", "us-ascii", "ascii"})
 
 
@@ -87,11 +88,15 @@ def _read_head(scope: Scope, topic: str) -> _Publication:
     if header_values(scope, b"upgrade"):
         # The parser stops at an offer to upgrade and drops the body: an event would be lost without a word.
         detail = "the hub does not upgrade connections; send it without Upgrade (curl: without --http2)"
-        raise HttpProblem(400, "upgrade", detail, headers={"Connection": "close"})
+        raise HttpProblem(400, "upgrade", detail, headers=CLOSE)
     encodings = header_values(scope, b"content-encoding")
     if any(encoding.strip().lower() not in ("", "identity") for encoding in encodings):
         # A compressed body hides its size: a few kilobytes become gigabytes.
         raise HttpProblem(415, "encoded-body", "compressed bodies are not taken; send it without Content-Encoding")
+    codings = header_values(scope, b"transfer-encoding")
+    if any(coding.strip().lower() != "chunked" for coding in codings):
+        # The parser undoes `chunked` alone: what is compressed inside would be kept as it is (RFC 9112, 6.1).
+        raise HttpProblem(501, "transfer-coding", "no transfer coding is taken but chunked", headers=CLOSE)
     ephemeral, end = query.flag("ephemeral"), query.flag("end")
     key = one_header(scope, "Idempotency-Key")
     if ephemeral and end:

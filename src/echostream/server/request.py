@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Collection
 from urllib.parse import parse_qsl, quote, unquote_to_bytes
 
@@ -18,6 +19,7 @@ __all__ = ["MAX_HEAD_BYTES", "ClientGone", "Query", "check_head", "one_header", 
 TOPICS_PATH = b"/topics/"
 MAX_QUERY_FIELDS = 100  # 64 topics and the rest; parse_qsl stops there before it splits
 ESCAPED_SLASH = b"%2f"
+BAD_ESCAPE = re.compile(rb"%(?![0-9A-Fa-f]{2})")
 MAX_HEAD_BYTES = 16 * 1024
 MAX_HEAD_FIELDS = 100
 
@@ -52,6 +54,8 @@ def topic_of(scope: Scope) -> str | None:
     name = path[len(TOPICS_PATH) :]
     if ESCAPED_SLASH in name.lower():
         raise InvalidTopic("topic", "has an escaped slash (%2F); segments are separated by '/' itself")
+    if BAD_ESCAPE.search(name):  # "%zz" and "%25zz" would be one topic under two names
+        raise InvalidTopic("topic", "has a '%' that begins no escape; write it as %25")
     try:
         return check_topic(unquote_to_bytes(name).decode())
     except UnicodeDecodeError:
@@ -63,6 +67,8 @@ class Query:
 
     def __init__(self, scope: Scope, *, known: Collection[str], repeated: Collection[str] = ()) -> None:
         """Raises `InvalidInput`: an unknown name, a name given twice, what is not UTF-8, too many fields."""
+        if BAD_ESCAPE.search(scope["query_string"]):
+            raise InvalidInput("query", "has a '%' that begins no escape; write it as %25")
         try:
             text = scope["query_string"].decode("ascii")
             pairs = parse_qsl(text, keep_blank_values=True, errors="strict", max_num_fields=MAX_QUERY_FIELDS)

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import shlex
 import subprocess
 import sys
 from importlib.metadata import version
+from pathlib import Path
 
 import pytest
 
 from echostream.cli.say import visible
-from support.command import environment, run_command
+from support.command import command, environment, run_command
+
+FULL = Path("/dev/full")
 
 
 def test_version() -> None:
@@ -46,6 +50,11 @@ def test_no_words_at_all() -> None:
         (["publish", "t", "x", "--event", "stream-end"], "reserved"),
         (["publish", "t", "x", "--ephemeral", "--end"], "--ephemeral: cannot go with --end"),
         (["publish", "t", "x", "--url", "nonsense"], "url: 'nonsense' is not an address"),
+        (["publish", "t", "x", "--url", "http://a..b"], "url: 'http://a..b' is not an address"),
+        (["publish", "t", "x", "--url", "http://127.0.0.1\x01/"], "is not an address"),
+        (["publish", "t", "x", "--url", "http://127.0.0.1/?a=b"], "without ? and #"),
+        (["subscribe", "t", "--url", "http://127.0.0.1#b"], "without ? and #"),
+        (["subscribe", "t", "--since", "\udcff"], "since"),
         (["subscribe"], "Missing argument"),
         (["subscribe", "a*"], "must be a whole segment"),
         (["subscribe", "t", "--count", "0"], "--count"),
@@ -61,9 +70,45 @@ def test_a_mistake_is_one_line_and_exit_code_2(words: list[str], says: str) -> N
     assert done.stderr.count("\n") == 1
 
 
-@pytest.mark.parametrize("command", ["publish", "subscribe"])
-def test_a_client_command_does_not_load_the_server(command: str) -> None:
-    look = f"import sys; from echostream.cli.app import run; run(['{command}', '--help']); print(sorted(sys.modules))"
+@pytest.mark.parametrize("words", [("publish", "t", "x"), ("subscribe", "t")])
+def test_a_password_is_never_shown(words: tuple[str, ...]) -> None:
+    wrong = run_command(*words, "--url", "ftp://me:secret@127.0.0.1/")
+    assert (wrong.returncode, "***@127.0.0.1" in wrong.stderr, "secret" in wrong.stderr) == (2, True, False)
+    with subprocess.Popen(
+        command(*words), env=environment("http://me:secret@127.0.0.1:1"), stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stderr is not None
+        try:
+            line = process.stderr.readline()
+        finally:
+            process.kill()
+    assert line.startswith("echostream: http://***@127.0.0.1:1: ")
+    assert "secret" not in line
+
+
+@pytest.mark.parametrize(
+    ("words", "closed", "code"),
+    [("publish t", "<&-", 2), ("--version", ">&-", 0), ("--version", "2>&-", 0), ("publish t ''", "2>&-", 2)],
+)
+def test_a_closed_stream_is_an_empty_one(words: str, closed: str, code: int) -> None:
+    line = f"{shlex.join(command())} {words} {closed}"
+    done = subprocess.run(line, shell=True, env=environment(), capture_output=True, text=True, check=False)
+    assert done.returncode == code
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.skipif(not FULL.exists(), reason="there is no device that is always full")
+def test_an_output_that_is_full_is_one_line() -> None:
+    with FULL.open("w") as full:
+        done = subprocess.run(
+            command("--version"), env=environment(), stdout=full, stderr=subprocess.PIPE, text=True, check=False
+        )
+    assert (done.returncode, done.stderr) == (1, "echostream: the output cannot be written: No space left on device\n")
+
+
+@pytest.mark.parametrize("name", ["publish", "subscribe"])
+def test_a_client_command_does_not_load_the_server(name: str) -> None:
+    look = f"import sys; from echostream.cli.app import run; run(['{name}', '--help']); print(sorted(sys.modules))"
     done = subprocess.run([sys.executable, "-c", look], env=environment(), capture_output=True, text=True, check=True)
     loaded = done.stdout.splitlines()[-1]
     assert "'echostream.client'" in loaded

@@ -167,10 +167,27 @@ def test_what_cannot_be_published_is_said_before_anything_is_sent() -> None:
             hub.publish("t", "a", event="a\nb")
         with pytest.raises(InvalidEvent, match="batch: is empty"):
             hub.publish_batch("t", [])
+        with pytest.raises(InvalidInput, match="idempotency_key"):
+            hub.publish("t", "a", idempotency_key="\u00fc")
     assert server.requests == []
 
 
-@pytest.mark.parametrize("url", ["", "127.0.0.1:8800", "ftp://host", "http://", "http://[", "http://host:99999"])
+@pytest.mark.parametrize(
+    "url",
+    [
+        "",
+        "127.0.0.1:8800",
+        "ftp://host",
+        "http://",
+        "http://[",
+        "http://host:99999",
+        "http://a..b",
+        "http://a b",
+        "http://h/\x01",
+        "http://h?a=b",
+        "http://h#a",
+    ],
+)
 def test_an_unusable_url(url: str) -> None:
     with pytest.raises(InvalidInput, match="url: "):
         Publisher(url)

@@ -8,6 +8,7 @@ from itertools import islice
 import pytest
 
 from echostream.client import Backoff, subscribe
+from echostream.client.lines import NdjsonLines
 from echostream.event import Event
 from echostream.exceptions import DecodeError, InvalidInput, RequestRefused
 from echostream.wire import NDJSON, SSE_ENVELOPE, Control, StreamAt, StreamEnd, StreamError, StreamGap, StreamOpen
@@ -139,6 +140,14 @@ def test_bad_arguments_are_said_at_once() -> None:
         subscribe("nonsense")
     with pytest.raises(InvalidInput, match="last_event_id"):
         subscribe("http://127.0.0.1:1", last_event_id="a\nb")
+    with pytest.raises(InvalidInput, match="since"):
+        subscribe("http://127.0.0.1:1", since="\udcff")
+
+
+def test_a_delay_that_no_clock_holds() -> None:
+    lines = NdjsonLines("")
+    lines.feed(b'{"stream":"at","retry":1' + b"0" * 400 + b"}\n")
+    assert lines.retry == 10**12
 
 
 @pytest.mark.parametrize("bad", [b"\x01", b"\xc3\xa4", b"a\x7f"])

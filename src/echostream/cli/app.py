@@ -6,6 +6,9 @@ not pay for the server. Exit codes: 0 done, 1 failed, 2 a wrong call, 130 interr
 
 from __future__ import annotations
 
+import errno
+import os
+import sys
 from importlib import import_module
 from importlib.metadata import version
 from typing import Annotated, Any
@@ -20,6 +23,7 @@ from .say import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_USAGE, say
 __all__ = ["app", "run"]
 
 COMMANDS = ("serve", "publish", "subscribe")
+OUTPUT_FAILS = frozenset({errno.EPIPE, errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EFBIG})
 _SETTINGS: dict[str, Any] = {"add_completion": False, "pretty_exceptions_enable": False, "rich_markup_mode": None}
 
 
@@ -71,6 +75,7 @@ def _all_commands(  # pyright: ignore[reportUnusedFunction]
 
 def run(arguments: list[str] | None = None) -> int:
     """Run a command line (default: this process's); its exit code."""
+    _open_streams()
     try:
         code = app(arguments, prog_name="echostream", standalone_mode=False)
     except typer.TyperException as error:
@@ -85,7 +90,27 @@ def run(arguments: list[str] | None = None) -> int:
     except (EchostreamError, ModuleNotFoundError) as error:
         say(str(error))
         return EXIT_FAILED
+    except OSError as error:
+        if error.errno not in OUTPUT_FAILS:
+            raise
+        return _output_failed(error)
     return code if isinstance(code, int) else 0
+
+
+def _open_streams() -> None:
+    """A stream that was closed for us (`<&-`) is empty; a socket that got its descriptor would be taken for it."""
+    for descriptor, name, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
+        if getattr(sys, name) is None:
+            os.dup2(os.open(os.devnull, os.O_RDWR), descriptor)
+            setattr(sys, name, os.fdopen(descriptor, mode, closefd=False))
+
+
+def _output_failed(error: OSError) -> int:
+    """Standard output is full, or its reader has gone, which is not worth a word."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or the interpreter complains when it flushes
+    if not isinstance(error, BrokenPipeError):
+        say(f"the output cannot be written: {error.strerror}")
+    return EXIT_FAILED
 
 
 def _explain(error: typer.TyperException) -> int:

@@ -6,6 +6,7 @@ import sys
 import time
 from types import TracebackType
 
+from ..client.http import shown
 from .say import say, visible
 
 __all__ = ["Progress"]
@@ -19,7 +20,7 @@ class Progress:
 
     def __init__(self, url: str, topic: str, *, counter: bool) -> None:
         self.count = 0
-        self._url = url
+        self._url = shown(url)
         self._away = False
         self._bar = None
         if counter and sys.stderr.isatty():

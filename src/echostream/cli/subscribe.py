@@ -12,7 +12,7 @@ import typer
 
 from ..client import DEFAULT_URL
 from ..client import subscribe as follow
-from ..client.http import check_url, with_query
+from ..client.http import check_hub_url, shown, with_query
 from ..event import Event
 from ..topic import TopicSet, is_pattern
 from ..wire import Control, StreamEnd, StreamError, StreamGap, envelope
@@ -49,7 +49,7 @@ def subscribe(  # noqa: PLR0917 (typer reads options from the signature; nobody 
     error. Ends with 0 when the topics are finished.
     """
     wanted = TopicSet(topics)
-    target = f"{check_url(url).rstrip('/')}/stream"
+    target = f"{check_hub_url(url)}/stream"
     for topic in wanted:
         target = with_query(target, topic=topic)
     notes = _Notes(url)
@@ -88,7 +88,7 @@ class _Notes:
     """What is said on standard error: losses, and one word for each absence of the hub."""
 
     def __init__(self, url: str) -> None:
-        self._url = url
+        self._url = shown(url)
         self._away = False
         self._planned = False
 

@@ -15,11 +15,14 @@ if TYPE_CHECKING:
 
 __all__ = [
     "MAX_ANSWER_BYTES",
+    "check_hub_url",
     "check_url",
+    "fits_header",
     "http_library",
     "new_client",
     "read_answer",
     "refusal",
+    "shown",
     "told",
     "with_query",
 ]
@@ -58,11 +61,31 @@ def check_url(url: str) -> str:
     try:
         parts = urlsplit(url)
         usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+        usable = usable and url.isprintable() and " " not in url
+        (parts.hostname or "").encode("idna")  # as `getaddrinfo` will: an empty label fails there, each time anew
     except ValueError:
         usable = False
     if not usable:
-        raise InvalidInput("url", f"{url[:200]!r} is not an address such as http://127.0.0.1:8800")
+        raise InvalidInput("url", f"{shown(url)[:200]!r} is not an address such as http://127.0.0.1:8800")
     return url
+
+
+def check_hub_url(url: str) -> str:
+    """The same for the address of a hub, to which paths are added; without a slash at its end."""
+    if "?" in url or "#" in url:
+        raise InvalidInput("url", "is the hub's address alone, such as http://127.0.0.1:8800, without ? and #")
+    return check_url(url).rstrip("/")
+
+
+def shown(url: str) -> str:
+    """`url` for messages, without the user and password that it may hold."""
+    before, at, host = url.rpartition("@")
+    return f"{before.partition('//')[0]}//***@{host}" if at else url
+
+
+def fits_header(text: str) -> bool:
+    """Whether a header can carry it as it is."""
+    return text.isascii() and text.isprintable()
 
 
 def with_query(url: str, **parameters: str | None) -> str:

@@ -15,6 +15,9 @@ __all__ = ["Format", "NdjsonLines", "Received", "SseLines", "lines_for"]
 Format = Literal["sse", "ndjson"]
 
 
+_MAX_RETRY = 10**15  # ms; a number of 400 digits has no seconds that a float can hold
+
+
 class Received(NamedTuple):
     """One event or control event, and the position that its reader has when it is taken ("" for none)."""
 
@@ -83,7 +86,7 @@ class NdjsonLines:
         if isinstance(position, str):
             self.position = position
         if isinstance(retry, int) and retry >= 0:
-            self.retry = retry / 1000
+            self.retry = min(retry, _MAX_RETRY) / 1000
         told["stream"] = told.pop("stream_id", None)
         return parse_control(str(word), told)
 

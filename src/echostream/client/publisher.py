@@ -19,7 +19,7 @@ from ..event import Event
 from ..exceptions import DecodeError, InvalidEvent, InvalidInput, RequestRefused, Unacknowledged
 from ..topic import check_topic
 from ..wire import batch_line
-from .http import check_url, http_library, new_client, read_answer, refusal, told, with_query
+from .http import check_hub_url, fits_header, http_library, new_client, read_answer, refusal, told, with_query
 from .reconnect import Backoff, Verdict, retry_after_seconds, verdict
 
 if TYPE_CHECKING:
@@ -86,7 +86,7 @@ class Publisher:
         on_retry: Callable[[str, float], None] | None = None,
         backoff: Backoff | None = None,
     ) -> None:
-        self.url = check_url(url).rstrip("/")
+        self.url = check_hub_url(url)
         self._give_up_after = give_up_after
         self._on_retry = on_retry
         self._backoff = backoff or Backoff()
@@ -146,6 +146,8 @@ class Publisher:
         headers = {"accept": "application/json, application/problem+json"}
         if body.media_type is not None:
             headers["content-type"] = body.media_type
+        if key is not None and not fits_header(key):
+            raise InvalidInput("idempotency_key", "has a character that is not printable ASCII")
         if not ephemeral:  # nothing is kept of those to compare a key with
             headers["idempotency-key"] = key or secrets.token_hex(16)
         query = {**query, "ephemeral": "1" if ephemeral else None}
@@ -191,7 +193,7 @@ class Publisher:
             with self._client.stream("POST", request.url, content=request.content, headers=request.headers) as response:
                 body = read_answer(response)
                 return _receipt(body) if 200 <= response.status_code <= 299 else _failure(response, body)
-        except (http.LocalProtocolError, http.UnsupportedProtocol) as error:
+        except (http.InvalidURL, http.LocalProtocolError, http.UnsupportedProtocol) as error:
             raise InvalidInput("request", told(error)) from None
         except (http.ConnectError, http.ConnectTimeout, http.PoolTimeout) as error:
             return _Failure(told(error), unsure=False)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from ..event import Event
 from ..exceptions import DecodeError, InvalidInput
 from ..wire import Control, StreamEnd, StreamError
-from .http import check_url, http_library, new_client, read_answer, refusal, told, with_query
+from .http import check_url, fits_header, http_library, new_client, read_answer, refusal, told, with_query
 from .lines import Format, NdjsonLines, SseLines, lines_for
 from .reconnect import Backoff, Verdict, ends_for_good, retry_after_seconds, verdict
 
@@ -53,8 +53,10 @@ def subscribe(
     that is no hub's, `InvalidInput` for an unusable `url` or id, `ModuleNotFoundError` without
     the extra `client`. All but the first two at once, not at the first event.
     """
-    if last_event_id is not None and not _fits_header(last_event_id):
+    if last_event_id is not None and not fits_header(last_event_id):
         raise InvalidInput("last_event_id", "has a character that a position does not have")
+    if since is not None and not fits_header(since):
+        raise InvalidInput("since", "has a character that no start has")
     reader = _Reader(check_url(url), since, last_event_id or "", format)
     reader.headers = dict(headers or {})
     reader.on_control, reader.on_retry = on_control, on_retry
@@ -92,7 +94,7 @@ class _Reader:
                 try:
                     with client.stream("GET", self._target(), headers=self._headers()) as response:
                         yield from self._connection(response)
-                except (http.LocalProtocolError, http.UnsupportedProtocol) as error:
+                except (http.InvalidURL, http.LocalProtocolError, http.UnsupportedProtocol) as error:
                     raise InvalidInput("request", told(error)) from None  # it would fail each time
                 except http.RequestError as error:
                     self.why = told(error)
@@ -113,7 +115,7 @@ class _Reader:
         accept = f"{lines_for(self.format, '').media_type}, application/problem+json"
         headers = {"accept": accept, "accept-encoding": "identity", "cache-control": "no-store"}
         if self.position:
-            if not _fits_header(self.position):
+            if not fits_header(self.position):
                 raise DecodeError("the stream's last id is not of printable ASCII: no header can carry it back")
             headers["last-event-id"] = self.position
         return headers | self.headers
@@ -164,7 +166,3 @@ class _Reader:
             self.why = f"{control.message} ({control.code})"
         if self.on_control is not None:
             self.on_control(control)
-
-
-def _fits_header(position: str) -> bool:
-    return position.isascii() and position.isprintable()

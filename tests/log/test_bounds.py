@@ -12,20 +12,15 @@ import pytest
 
 from echostream.event import Event
 from echostream.exceptions import LogUnavailable, PositionGone, TopicFinished
-from echostream.log import (
-    IdempotencyKey,
-    MemoryLog,
-    idempotency,
-    memory,
-    sqlite,
-    sqlite_append,
-    sqlite_match,
-    sqlite_seek,
-    sqlite_select,
-)
+from echostream.log import IdempotencyKey, MemoryLog, idempotency, memory
 from echostream.log.idempotency import Keys, Remembered
 from echostream.log.memory_topics import KnownTopics
 from echostream.log.sqlite import SqliteLog
+from echostream.log.sqlite import append as sqlite_append
+from echostream.log.sqlite import log as sqlite_log
+from echostream.log.sqlite import match as sqlite_match
+from echostream.log.sqlite import seek as sqlite_seek
+from echostream.log.sqlite import select as sqlite_select
 from echostream.testing.log_tools import opened, read_all
 from echostream.topic import TopicSet
 
@@ -216,7 +211,7 @@ def test_a_scope_is_its_parts() -> None:
 
 
 async def test_a_stalled_disk_does_not_fill_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sqlite, "WAITING_BYTES", 1_000)
+    monkeypatch.setattr(sqlite_log, "WAITING_BYTES", 1_000)
     async with opened(SqliteLog(tmp_path / "log.db")) as log:
         answers = await asyncio.gather(*(log.append(events("a", "x" * 300)) for _ in range(10)), return_exceptions=True)
         refused = [answer for answer in answers if isinstance(answer, LogUnavailable)]

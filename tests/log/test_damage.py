@@ -12,8 +12,9 @@ import pytest
 
 from echostream.event import Event
 from echostream.exceptions import LogCorrupt, LogError, LogForeign, LogUnavailable, TopicFinished
-from echostream.log import Entry, IdempotencyKey, sqlite_match
+from echostream.log import Entry, IdempotencyKey
 from echostream.log.sqlite import SqliteLog
+from echostream.log.sqlite import match as sqlite_match
 from echostream.testing.log_tools import data_of, opened, read_all
 from echostream.topic import TopicSet
 

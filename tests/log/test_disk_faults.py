@@ -14,8 +14,9 @@ import pytest
 
 from echostream.event import Event
 from echostream.exceptions import LogFull, LogUnavailable
-from echostream.log import IdempotencyKey, sqlite_writer
+from echostream.log import IdempotencyKey
 from echostream.log.sqlite import SqliteLog
+from echostream.log.sqlite import writer as sqlite_writer
 from echostream.testing.log_tools import collect, data_of, opened, read_all
 from support.faultydisk import FaultyDisk
 

@@ -11,8 +11,10 @@ from typing import Any
 import pytest
 
 from echostream.event import Event
-from echostream.log import IdempotencyKey, sqlite_file, sqlite_writer
+from echostream.log import IdempotencyKey
 from echostream.log.sqlite import SqliteLog
+from echostream.log.sqlite import file as sqlite_file
+from echostream.log.sqlite import writer as sqlite_writer
 from echostream.testing.log_tools import opened, read_all
 from support.crashdisk import Disk, Operation, Recorder, Unsynced, disks
 

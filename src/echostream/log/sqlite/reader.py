@@ -14,10 +14,10 @@ from typing import TypeVar
 
 import apsw
 
-from ..exceptions import LogCorrupt
-from .sqlite_database import Database
-from .sqlite_errors import translated
-from .sqlite_schema import connect_to_read
+from ...exceptions import LogCorrupt
+from .database import Database
+from .errors import translated
+from .schema import connect_to_read
 
 __all__ = ["Reader"]
 

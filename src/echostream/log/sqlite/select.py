@@ -8,7 +8,7 @@ Which way it goes:
 - more: a bounded walk by offset that keeps what matches and moves `scanned_to`.
 
 First offsets and sizes, then the bodies of as many as fit in 4 MiB, as one text. When what
-came does not hold together, it is read again row by row up to the damage (`sqlite_damage`).
+came does not hold together, it is read again row by row up to the damage (`damage`).
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ import json
 
 import apsw
 
-from ..exceptions import LogCorrupt, PositionGone
-from ..topic import TopicSet
-from .base import Page
-from .sqlite_damage import entries_before_damage, walk
-from .sqlite_database import Database
-from .sqlite_errors import is_corruption
-from .sqlite_match import Matches, View, matching, trimmed_after, view
-from .sqlite_rows import DamagedError, decode
+from ...exceptions import LogCorrupt, PositionGone
+from ...topic import TopicSet
+from ..base import Page
+from .damage import entries_before_damage, walk
+from .database import Database
+from .errors import is_corruption
+from .match import Matches, View, matching, trimmed_after, view
+from .rows import DamagedError, decode
 
 __all__ = ["SCAN", "read"]
 

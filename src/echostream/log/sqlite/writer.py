@@ -38,15 +38,15 @@ from pathlib import Path
 import apsw
 import msgspec
 
-from ..exceptions import LogCorrupt, LogError, LogUnavailable
-from ..position import new_epoch
-from .base import Bounds, Page
-from .sqlite_append import Append, Retention, Transaction, Writing
-from .sqlite_database import Database
-from .sqlite_errors import is_corruption, translated
-from .sqlite_file import FileLock, check_path, make_if_missing
-from .sqlite_reader import Reader
-from .sqlite_schema import connect_to_write, load_state, save_state
+from ...exceptions import LogCorrupt, LogError, LogUnavailable
+from ...position import new_epoch
+from ..base import Bounds, Page
+from .append import Append, Retention, Transaction, Writing
+from .database import Database
+from .errors import is_corruption, translated
+from .file import FileLock, check_path, make_if_missing
+from .reader import Reader
+from .schema import connect_to_write, load_state, save_state
 
 __all__ = ["Committed", "Writer"]
 

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import msgspec
 
-from ..exceptions import LogCorrupt
-from .sqlite_database import Database
+from ...exceptions import LogCorrupt
+from .database import Database
 
 __all__ = [
     "APPLICATION_ID",

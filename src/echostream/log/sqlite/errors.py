@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import apsw
 
-from ..exceptions import LogCorrupt, LogError, LogFull, LogUnavailable
+from ...exceptions import LogCorrupt, LogError, LogFull, LogUnavailable
 
 __all__ = ["is_corruption", "translated"]
 

@@ -17,14 +17,14 @@ from typing import Any
 
 import msgspec
 
-from ..event import Event
-from ..exceptions import EchostreamError, LogFull, TopicFinished
-from .base import IDEMPOTENCY_KEYS, IDEMPOTENCY_SECONDS, Entry, IdempotencyKey
-from .idempotency import Remembered
-from .memory_topics import MAX_EMPTY_TOPICS
-from .sqlite_database import Database
-from .sqlite_rows import encode
-from .sqlite_schema import State, save_state
+from ...event import Event
+from ...exceptions import EchostreamError, LogFull, TopicFinished
+from ..base import IDEMPOTENCY_KEYS, IDEMPOTENCY_SECONDS, Entry, IdempotencyKey
+from ..idempotency import Remembered
+from ..memory_topics import MAX_EMPTY_TOPICS
+from .database import Database
+from .rows import encode
+from .schema import State, save_state
 
 __all__ = ["Append", "Retention", "Transaction", "Writing"]
 

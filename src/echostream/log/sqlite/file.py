@@ -15,9 +15,9 @@ import os
 import struct
 from pathlib import Path
 
-from ..exceptions import LogForeign, LogInUse, LogUnavailable
-from ..position import new_epoch
-from .sqlite_schema import APPLICATION_ID, VERSION, create
+from ...exceptions import LogForeign, LogInUse, LogUnavailable
+from ...position import new_epoch
+from .schema import APPLICATION_ID, VERSION, create
 
 __all__ = ["FileLock", "check_path", "make_if_missing", "path_of", "replace"]
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 from typing import NamedTuple
 
-from ..exceptions import LogCorrupt
-from ..topic import TopicSet
-from .base import TopicInfo
-from .sqlite_database import Database
-from .sqlite_match import Matches, matching, view
+from ...exceptions import LogCorrupt
+from ...topic import TopicSet
+from ..base import TopicInfo
+from .database import Database
+from .match import Matches, matching, view
 
 __all__ = ["Step", "at_time", "last", "topic", "topics_after"]
 

@@ -13,9 +13,9 @@ import zlib
 
 import msgspec
 
-from ..event import Event
-from ..exceptions import InvalidEvent
-from .base import Entry
+from ...event import Event
+from ...exceptions import InvalidEvent
+from ..base import Entry
 
 __all__ = ["DamagedError", "decode", "encode"]
 

@@ -6,8 +6,8 @@ import json
 from collections import OrderedDict
 from typing import NamedTuple
 
-from ..topic import TopicSet
-from .sqlite_database import Database
+from ...topic import TopicSet
+from .database import Database
 
 __all__ = ["Matches", "View", "matching", "trimmed_after", "view"]
 

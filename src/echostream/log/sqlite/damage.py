@@ -11,11 +11,11 @@ import json
 
 import apsw
 
-from ..exceptions import LogCorrupt
-from .base import Entry
-from .sqlite_database import Database
-from .sqlite_errors import is_corruption
-from .sqlite_rows import DamagedError, decode
+from ...exceptions import LogCorrupt
+from ..base import Entry
+from .database import Database
+from .errors import is_corruption
+from .rows import DamagedError, decode
 
 __all__ = ["Walked", "entries_before_damage", "walk"]
 

@@ -1,9 +1,9 @@
 """SqliteLog: the log in one file, the hub's default.
 
-This is the face towards the event loop. Behind it: `sqlite_writer` (one thread, group commit,
-what a failure means), `sqlite_append` (one transaction), `sqlite_reader` and `sqlite_select`
-(a pool of two, short snapshots), `sqlite_rows` (an entry's bytes), `sqlite_schema`,
-`sqlite_file` (the lock, and whether the file is ours). Nothing blocks the loop, and nothing
+This is the face towards the event loop. Behind it: `writer` (one thread, group commit,
+what a failure means), `append` (one transaction), `reader` and `select`
+(a pool of two, short snapshots), `rows` (an entry's bytes), `schema`,
+`file` (the lock, and whether the file is ours). Nothing blocks the loop, and nothing
 is bound to a loop before `open`.
 """
 
@@ -15,20 +15,20 @@ import time
 from collections.abc import AsyncGenerator, Callable, Sequence
 from typing import TypeVar
 
-from ..event import Event
-from ..exceptions import InvalidSetting, LogError, LogUnavailable
-from ..topic import TopicSet, check_topic
-from .base import Bounds, IdempotencyKey, Page, TopicInfo, digest
-from .feed import Feed
-from .idempotency import scope_of
-from .sqlite_append import Append, Retention
-from .sqlite_database import Database
-from .sqlite_file import path_of
-from .sqlite_match import Matches
-from .sqlite_reader import Reader
-from .sqlite_seek import Step, at_time, last, topic, topics_after
-from .sqlite_select import read
-from .sqlite_writer import Committed, Writer
+from ...event import Event
+from ...exceptions import InvalidSetting, LogError, LogUnavailable
+from ...topic import TopicSet, check_topic
+from ..base import Bounds, IdempotencyKey, Page, TopicInfo, digest
+from ..feed import Feed
+from ..idempotency import scope_of
+from .append import Append, Retention
+from .database import Database
+from .file import path_of
+from .match import Matches
+from .reader import Reader
+from .seek import Step, at_time, last, topic, topics_after
+from .select import read
+from .writer import Committed, Writer
 
 __all__ = ["SqliteLog"]
 

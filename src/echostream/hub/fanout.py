@@ -10,15 +10,19 @@ The rules:
 4.  A reader whose outlet is full leaves the live set and keeps one number, its position. When
     the outlet has drained it reads the ring or the log until it is at `flushed`, and joins again.
 5.  Events that come faster than a tick leave as one write per group; when idle, at once.
+6.  While a flush writes, nothing calls back: a stream that ends may make its application publish,
+    begin and end others. Who ends, or raised, or waits for the flush has its turn when all is written.
 """
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from ..event import Event
 from ..exceptions import EpochChanged
+from ..log.base import Entry
 from ..position import Position
 from ..topic import TopicSet
 from ..wire.base import Encoder
@@ -29,6 +33,8 @@ if TYPE_CHECKING:
     from .reader import Reader
 
 __all__ = ["Chunk", "FanOut", "Group", "Waiter", "chunked"]
+
+logger = logging.getLogger("echostream.hub")
 
 MAX_ROUTES = 20_000
 """Topic names whose groups are remembered; past it the memory is begun anew."""
@@ -128,6 +134,7 @@ class FanOut:
         self._by_pattern: set[Group] = set()
         self._routes: dict[str, tuple[Group, ...]] = {}
         self._ahead: set[Reader] = set()
+        self._broken: list[Reader] = []
 
     # -- who follows what
 
@@ -219,6 +226,9 @@ class FanOut:
         for group, matching in touched.items():
             self._write(group, matching)
         self.ring.trim(end)
+        self._cut_broken()
+        for group in touched:
+            self._end_finished(group)
         if self._ahead:
             waiting, self._ahead = self._ahead, set()
             for reader in waiting:
@@ -232,7 +242,8 @@ class FanOut:
             if group.encoder is not None:
                 self.ephemeral_dropped += group.members - len(group.live)
                 if group.live:
-                    self._send(group, Chunk(group.encoder.event(event), self.flushed, 1))
+                    self._deliver(group, group.encoder, [Slot(Entry(self.flushed, event))])
+        self._cut_broken()
 
     def skip_to(self, oldest: int, *, dropped: int | None, reason: str) -> None:
         """Go on at `oldest`: what lies between can no longer be followed. Tell whoever is live."""
@@ -268,15 +279,32 @@ class FanOut:
         encoder = group.encoder
         if encoder is None:
             return
-        if group.live:
-            encoded = ((slot.offset, slot.encoded(encoder)) for slot in slots if slot.event.data is not None)
+        written = [slot for slot in slots if slot.event.data is not None]
+        if written and group.live:
+            self._deliver(group, encoder, written)
+            group.last_offset = written[-1].offset
+
+    def _deliver(self, group: Group, encoder: Encoder, slots: list[Slot]) -> None:
+        encoded = ((slot.offset, slot.encoded(encoder)) for slot in slots)
+        try:
             for chunk in chunked(encoded, encoder.separator, self.chunk_bytes):
                 self._send(group, chunk)
-                group.last_offset = chunk.offset
+        except Exception:  # nobody in the group can have what comes next
+            logger.exception("%r cannot encode an event; its readers are cut", encoder)
+            self._broken.extend(group.live)
+            group.live.clear()
+
+    def _end_finished(self, group: Group) -> None:
         ended_at = group.end_offset
         if ended_at is not None and ended_at <= self.flushed:  # another reader may know of an end that is yet to come
             for reader in list(group.live):
                 reader.end("finished")
+
+    def _cut_broken(self) -> None:
+        if self._broken:
+            broken, self._broken = self._broken, []
+            for reader in broken:
+                reader.break_off()
 
     def _send(self, group: Group, chunk: Chunk) -> None:
         group.last_write = now = self.clock()
@@ -292,8 +320,13 @@ class FanOut:
         data = chunk.data
         for reader in group.live:
             outlet = reader.outlet
-            outlet.write(data)
-            if outlet.full:
-                full.append(reader)
+            try:
+                outlet.write(data)
+                if outlet.full:
+                    full.append(reader)
+            except Exception:
+                logger.exception("the outlet of stream %s raised; it is cut", reader.stream)
+                self._broken.append(reader)
+        group.live.difference_update(self._broken)
         for reader in full:
             reader.fall_behind(chunk.offset)

@@ -13,10 +13,12 @@ from __future__ import annotations
 
 import asyncio
 import enum
+import functools
 import logging
 import random
 import secrets
 from collections.abc import Callable, Iterable
+from typing import Concatenate, ParamSpec
 
 from ..exceptions import EchostreamError, LogCorrupt, LogError, PositionGone
 from ..log.base import Log, Page
@@ -44,6 +46,23 @@ SCAN_SLOTS = 2000
 
 MIN_PAGE, MAX_PAGE = 16, 1000
 """Entries asked of the log at once. Between the two, what fills one write is asked for."""
+
+
+P = ParamSpec("P")
+
+
+def _contained(method: Callable[Concatenate[Reader, P], None]) -> Callable[Concatenate[Reader, P], None]:
+    """What raises here cuts this reader; whoever has their turn in the same loop go on as if nothing was."""
+
+    @functools.wraps(method)
+    def contained(self: Reader, /, *args: P.args, **kwargs: P.kwargs) -> None:
+        try:
+            method(self, *args, **kwargs)
+        except Exception:
+            logger.exception("stream %s failed and is cut", self.stream)
+            self.break_off()
+
+    return contained
 
 
 class State(enum.Enum):
@@ -141,6 +160,7 @@ class Reader:
         """What the reader follows."""
         return self.group.topics
 
+    @_contained
     def end(self, reason: str) -> None:
         """Give the stream its ending. Where there is more to come, a format that cannot say so is cut."""
         if self.state is State.ENDED:
@@ -153,12 +173,19 @@ class Reader:
             self.body.put(self.body.encoder.closing)
             self._close(reason, Ending.CLEAN)
 
+    @_contained
     def fail(self, error: EchostreamError) -> None:
         """Tell an error and end. Only SSE ends cleanly then: its `stream-error` cannot be missed."""
         if self.state is not State.ENDED:
             self._say(StreamError(code=error.code, message=str(error)), retry=self._retry())
             self._close(error.code, Ending.CLEAN if self.body.encoder.name == "sse" else Ending.CUT)
 
+    def break_off(self) -> None:
+        """Something of ours raised: cut the stream without a word, wherever it is."""
+        if self.state is not State.ENDED:
+            self._close("error", Ending.ABORT)
+
+    @_contained
     def tell_gap(self, gap: StreamGap) -> None:
         """Tell what is lost in the middle; a format that cannot tell it is cut."""
         if not self._say(gap):
@@ -166,6 +193,7 @@ class Reader:
 
     # -- forward
 
+    @_contained
     def advance(self) -> None:
         """Go on from the position, as far as can be done without waiting."""
         if self.state is State.READING or self.state is State.ENDED:
@@ -190,6 +218,7 @@ class Reader:
         self.position = offset
         self._mark_full()
 
+    @_contained
     def due(self, now: float) -> None:
         """The wheel has come to this reader: heartbeat, deadline or send timeout."""
         if self._deadline is not None and now >= self._deadline:
@@ -268,13 +297,15 @@ class Reader:
             logger.exception("reading the log failed for stream %s", self.stream)
             self.fail(LogError("the log could not be read"))
         else:
-            if self.state is State.READING:
-                self._take_page(page)
+            self._take_page(page)
         if self.state is State.READING:
             self.state = State.CATCHING
             self.advance()
 
+    @_contained
     def _take_page(self, page: Page) -> None:
+        if self.state is not State.READING:
+            return  # ended meanwhile
         slots = [Slot(entry) for entry in page.entries if self._until is None or entry.offset <= self._until]
         size = sum(slot.size for slot in slots)
         if slots and size < self.fanout.chunk_bytes // 2:
@@ -357,6 +388,15 @@ class Reader:
         self._timers.cancel(self)
         self.fanout.forget(self)
         self.fanout.leave(self.group)
-        self.body.end(ending)
-        if self._on_end is not None:
+        try:
+            self.body.end(ending)
+        finally:
+            self._report(reason)
+
+    def _report(self, reason: str) -> None:
+        if self._on_end is None:
+            return
+        try:
             self._on_end(self.body.report(self.stream, len(self.group.topics), reason))
+        except Exception:  # the application's; streams end in the middle of others' turns
+            logger.exception("on_end of stream %s raised", self.stream)

@@ -9,9 +9,12 @@ from __future__ import annotations
 
 import asyncio
 import heapq
+import logging
 from typing import Protocol
 
 __all__ = ["Timed", "Timers", "Wheel"]
+
+logger = logging.getLogger("echostream.hub")
 
 
 class Timed(Protocol):
@@ -107,5 +110,8 @@ class Timers:
 
     def _turn(self) -> None:
         for item in self._wheel.due(self._loop.time()):
-            item.due(self._loop.time())
+            try:
+                item.due(self._loop.time())
+            except Exception:  # one that fails must not take everyone's heartbeats with it
+                logger.exception("a timer failed: %r", item)
         self._arm()

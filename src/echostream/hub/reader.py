@@ -314,7 +314,8 @@ class Reader:
             self._page_limit = max(MIN_PAGE, self._page_limit // 2)
         self._note_ends(slots)
         if self._write((s.offset, s.encoded(self.body.encoder)) for s in slots if s.event.data is not None):
-            self.position = page.scanned_to
+            # Not past `until`: the page may have entries there, and the ending's id would say that they were given.
+            self.position = page.scanned_to if self._until is None else min(page.scanned_to, self._until)
 
     def _write(self, encoded: Iterable[tuple[int, bytes]]) -> bool:
         """Write whole events until the outlet is full; whether all were written."""

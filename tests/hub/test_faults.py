@@ -35,8 +35,8 @@ async def follow(
 ) -> tuple[Reader, HandOutlet]:
     outlet = outlet or HandOutlet()
     beginning = await hub.find_beginning(TopicSet(topics), since=since, last_event_id=None)
-    reader = hub.attach(TopicSet(topics), encoder, outlet, settings=settings, on_end=on_end)
-    reader.begin(beginning.start, beginning.ends)
+    reader = hub.attach(TopicSet(topics), encoder, outlet, beginning, settings=settings, on_end=on_end)
+    reader.begin()
     return reader, outlet
 
 
@@ -151,7 +151,7 @@ async def test_a_reader_that_begins_in_the_middle_of_a_flush_gets_an_event_once(
     def begin(_report: StreamReport) -> None:
         outlet = HandOutlet()
         begun.append(outlet)
-        hub.attach(TopicSet(["a", "b"]), SSE, outlet).begin(beginning.start, beginning.ends)
+        hub.attach(TopicSet(["a", "b"]), SSE, outlet, beginning).begin()
 
     for topics in (["a", "b"], ["a", "b", "c"]):
         await follow(hub, *topics)

@@ -153,8 +153,8 @@ class Histories(RuleBasedStateMachine):
     async def attach(self, topics: TopicSet, since: str, last_event_id: str | None, high_mark: int) -> None:
         beginning = await self.hub.find_beginning(topics, since=since, last_event_id=last_event_id)
         outlet = HandOutlet(high_mark)
-        reader = self.hub.attach(topics, SSE, outlet)
-        reader.begin(beginning.start, beginning.ends)
+        reader = self.hub.attach(topics, SSE, outlet, beginning)
+        reader.begin()
         asked = None
         told = last_event_id or since
         if beginning.start.resume in ("resumed", "gap"):

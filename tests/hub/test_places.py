@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-
 from echostream.hub import Hub, HubSettings, Reader
 from echostream.hub.reader import State
 from echostream.topic import TopicSet
@@ -16,8 +15,8 @@ async def attach(
 ) -> tuple[Reader, HandOutlet]:
     outlet = HandOutlet(high_mark)
     beginning = await hub.find_beginning(TopicSet(topics), since=since, last_event_id=None)
-    reader = hub.attach(TopicSet(topics), encoder, outlet, until=None if live else beginning.newest)
-    reader.begin(beginning.start, beginning.ends)
+    reader = hub.attach(TopicSet(topics), encoder, outlet, beginning, until=None if live else beginning.newest)
+    reader.begin()
     return reader, outlet
 
 
@@ -42,3 +41,17 @@ async def test_an_end_that_is_caught_up_names_no_position_past_what_it_gave():
         await until(lambda: reader.state is State.ENDED)
         assert len(outlet.data()) == 100
         assert last(outlet, "stream-end").last_event_id == f"{hub.fanout.epoch}.100"
+
+
+async def test_a_stream_that_is_drained_before_it_began_names_its_start():
+    async with Hub() as hub:
+        for number in range(3):
+            await hub.publish("a", str(number))
+        place = f"{hub.fanout.epoch}.2"
+        beginning = await hub.find_beginning(TopicSet(["a"]), since="latest", last_event_id=place)
+        outlet = HandOutlet()
+        reader = hub.attach(TopicSet(["a"]), SSE, outlet, beginning)
+        hub.drain()  # while the response's head is on its way
+        reader.begin()
+        assert last(outlet, "stream-end").last_event_id == place
+        assert outlet.ending == "clean"

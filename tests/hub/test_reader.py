@@ -40,8 +40,8 @@ async def attach(
     outlet = HandOutlet(high_mark)
     beginning = await hub.find_beginning(topic_set, since=since, last_event_id=last_event_id)
     on_end = None if reports is None else reports.append
-    reader = hub.attach(topic_set, encoder, outlet, until=None if live else beginning.newest, on_end=on_end)
-    reader.begin(beginning.start, beginning.ends)
+    reader = hub.attach(topic_set, encoder, outlet, beginning, until=None if live else beginning.newest, on_end=on_end)
+    reader.begin()
     return reader, outlet
 
 
@@ -361,12 +361,13 @@ class Timed:
             TopicSet(["a"]),
             encoder,
             self.outlet,
+            Start("e", 0, "live"),
             log=MemoryLog(),
             timers=self.timers,  # type: ignore[arg-type]
             settings=StreamSettings(**settings),
             on_end=self.reports.append,
         )
-        self.reader.begin(Start("e", 0, "live"), {})
+        self.reader.begin()
 
     def pass_other_entries(self, to: int) -> None:
         self.fanout.ring.extend([], scanned_to=to, flushed=self.fanout.flushed)

@@ -70,14 +70,14 @@ class TopicResponse:
         outlet = AsgiOutlet(send, linger=self.settings.send_timeout)
         until = None if request.live else beginning.newest
         reader = self.hub.attach(
-            self.topics, request.encoder, outlet, settings=self.settings, until=until, on_end=self.on_end
+            self.topics, request.encoder, outlet, beginning, settings=self.settings, until=until, on_end=self.on_end
         )
         try:
             headers = self._head(request.encoder, beginning.start)
             await send({"type": "http.response.start", "status": 200, "headers": headers})
             if self.on_begin is not None:
                 self.on_begin(len(self.topics), request.encoder.name)
-            reader.begin(beginning.start, beginning.ends)
+            reader.begin()
             await outlet.run(receive)
         finally:
             outlet.on_gone()  # also when the head could not be sent: a reader must not outlive its request

@@ -253,27 +253,31 @@ class Hub:
         topics: TopicSet,
         encoder: Encoder,
         outlet: Outlet,
+        beginning: Beginning,
         *,
         settings: StreamSettings | None = None,
         until: int | None = None,
         on_end: Callable[[StreamReport], None] | None = None,
     ) -> Reader:
-        """A reader that writes to `outlet`; `reader.begin(...)` sets it going. With `until` it ends at that offset.
+        """A reader that writes to `outlet`; `reader.begin()` sets it going. With `until` it ends at that offset.
 
         Raises `HubClosed`.
         """
         self.check_open()
-        return Reader(
+        reader = Reader(
             self.fanout,
             topics,
             encoder,
             outlet,
+            beginning.start,
             log=self.log,
             timers=self._timers_at_work,
             settings=settings or StreamSettings(),
             until=until,
             on_end=on_end,
         )
+        reader.group.ends.update(beginning.ends)
+        return reader
 
     async def bounds(self) -> Bounds:
         """What the log keeps now."""

@@ -20,7 +20,7 @@ import secrets
 from collections.abc import Callable, Iterable
 from typing import Concatenate, ParamSpec
 
-from ..exceptions import EchostreamError, LogCorrupt, LogError, PositionGone
+from ..exceptions import EchostreamError, EpochChanged, LogCorrupt, LogError, PositionGone
 from ..log.base import Log, Page
 from ..position import Position
 from ..topic import TopicSet
@@ -85,6 +85,7 @@ class Reader:
         "_on_end",
         "_page_limit",
         "_settings",
+        "_start",
         "_timers",
         "_until",
         "body",
@@ -104,6 +105,7 @@ class Reader:
         topics: TopicSet,
         encoder: Encoder,
         outlet: Outlet,
+        start: Start,
         *,
         log: Log,
         timers: Timers,
@@ -116,9 +118,10 @@ class Reader:
         self.body = Body(encoder, outlet, fanout)
         self.stream = secrets.token_urlsafe(16)
         self.state = State.CATCHING
-        self.position = 0
+        self.position = start.offset
         self.bucket: int | None = None
         self.task: asyncio.Task[None] | None = None
+        self._start = start
         self._log = log
         self._timers = timers
         self._settings = settings
@@ -136,12 +139,14 @@ class Reader:
 
     # -- its life
 
-    def begin(self, start: Start, ends: dict[str, int]) -> None:
-        """Say where the stream begins, and go on from there."""
+    def begin(self) -> None:
+        """Say where the stream begins, and go on from there. It may have been ended before, as by a drain."""
         if self.state is State.ENDED:
             return
-        self.position = start.offset
-        self.group.ends.update(ends)
+        start = self._start
+        if start.epoch != self.fanout.epoch:  # the log was replaced since the start was found
+            self.fail(EpochChanged(self.fanout.epoch))
+            return
         self.body.put(self.body.encoder.opening)
         opened = StreamOpen(stream=self.stream, epoch=start.epoch, from_=str(self.place), resume=start.resume)
         self._say(opened, retry=self._retry())
@@ -153,7 +158,7 @@ class Reader:
     @property
     def place(self) -> Position:
         """Where it is: everything up to here was written, or was not for this reader."""
-        return Position(self.fanout.epoch, self.fanout.flushed if self.state is State.LIVE else self.position)
+        return Position(self._start.epoch, self.fanout.flushed if self.state is State.LIVE else self.position)
 
     @property
     def topics(self) -> TopicSet:
@@ -335,7 +340,7 @@ class Reader:
         if self.state is not State.ENDED:
             after = str(self.place)
             self.position = max(oldest - 1, self.position)
-            kept = str(Position(self.fanout.epoch, oldest))
+            kept = str(Position(self._start.epoch, oldest))
             self.tell_gap(StreamGap(after=after, oldest=kept, dropped=dropped, reason=reason))
 
     def _say(self, control: Control, *, retry: int | None = None) -> bool:

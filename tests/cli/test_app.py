@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+import signal
 import subprocess
 import sys
 from importlib.metadata import version
@@ -104,6 +105,27 @@ def test_an_output_that_is_full_is_one_line() -> None:
             command("--version"), env=environment(), stdout=full, stderr=subprocess.PIPE, text=True, check=False
         )
     assert (done.returncode, done.stderr) == (1, "echostream: the output cannot be written: No space left on device\n")
+
+
+INTERRUPTED = """
+import builtins, os, signal, sys
+real = builtins.__import__
+def imported(name, *rest):
+    if name == "uvicorn":
+        os.kill(os.getpid(), signal.SIGINT)
+    return real(name, *rest)
+builtins.__import__ = imported
+sys.argv = ["echostream", "serve", "--log", "memory://"]
+from echostream.cli import main
+main()
+"""
+
+
+def test_an_interrupt_while_it_is_loading_says_nothing() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", INTERRUPTED], env=environment(), capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (-signal.SIGINT, "")
 
 
 @pytest.mark.parametrize("name", ["publish", "subscribe"])

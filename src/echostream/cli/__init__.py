@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 
 __all__ = ["main"]
@@ -9,6 +10,10 @@ __all__ = ["main"]
 
 def main() -> None:
     """Run the command line and exit with its code."""
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        # Until the command itself runs (see app.py): an interrupt within an import is a traceback at best,
+        # and modules in C were seen to crash on it.
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
     try:
         from .app import run
     except ModuleNotFoundError as error:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import os
+import signal
 import sys
 from importlib import import_module
 from importlib.metadata import version
@@ -37,6 +38,8 @@ class _Commands(TyperGroup):
         if cmd_name not in COMMANDS:
             return None
         function = getattr(import_module(f"{__package__}.{cmd_name}"), cmd_name)
+        if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:  # everything is imported, see main()
+            signal.signal(signal.SIGINT, signal.default_int_handler)
         one = typer.Typer(**_SETTINGS)
         one.command(name=cmd_name, context_settings={"help_option_names": ["-h", "--help"]})(function)
         return get_command(one)

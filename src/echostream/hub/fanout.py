@@ -229,10 +229,7 @@ class FanOut:
         self._cut_broken()
         for group in touched:
             self._end_finished(group)
-        if self._ahead:
-            waiting, self._ahead = self._ahead, set()
-            for reader in waiting:
-                reader.advance()
+        self._advance_waiting()
 
     def pass_by(self, event: Event) -> None:
         """Give an ephemeral event to whoever is live now; who is behind does without, counted."""
@@ -258,17 +255,35 @@ class FanOut:
         self.ring.restart(self.flushed)
         for reader in self._live_readers():
             reader.tell_gap(gap)
+        self._wake_all()
+        self._advance_waiting()
 
     def start_over(self, epoch: str, newest: int) -> None:
-        """The log is another one: positions mean nothing any more. Every reader has to come back."""
+        """The log is another one: positions mean nothing any more. Every reader has to come back.
+
+        They end at their places in the log that was, and are told `reset` when they come with them.
+        """
+        self.flush()
+        for reader in list(self.readers):
+            reader.fail(EpochChanged(epoch))
         self.epoch = epoch
         self.flushed = newest
         self.ring.restart(newest)
-        for reader in list(self.readers):
-            reader.fail(EpochChanged(epoch))
+        self._wake_all()
 
     def _live_readers(self) -> list[Reader]:
         return [reader for group in self._groups.values() for reader in group.live]
+
+    def _wake_all(self) -> None:
+        for group in self._groups.values():
+            for waiter in group.waiting:
+                waiter.wake()
+
+    def _advance_waiting(self) -> None:
+        if self._ahead:
+            waiting, self._ahead = self._ahead, set()
+            for reader in waiting:
+                reader.advance()
 
     def _write(self, group: Group, slots: list[Slot]) -> None:
         for waiter in group.waiting:

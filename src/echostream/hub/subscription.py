@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Iterator
 from typing import TYPE_CHECKING, Self
 
 from ..event import Event
-from ..exceptions import HubClosed, LogCorrupt, PositionGone
+from ..exceptions import EpochChanged, HubClosed, LogCorrupt, PositionGone
 from ..log.base import Entry
 from ..position import Position
 from ..topic import TopicSet
@@ -41,7 +41,8 @@ class Subscription:
     read, `PositionGone` is raised once; iterating again goes on from the oldest kept. `dropped`
     counts ephemeral events that this subscription was too slow for.
 
-    Raises `InvalidSince` when it begins, `HubClosed`, and what the log raises.
+    Raises `InvalidSince` when it begins, `HubClosed`, `EpochChanged` (it ends: subscribe anew), and
+    what the log raises.
     """
 
     def __init__(self, hub: Hub, topics: TopicSet, *, since: str, last_event_id: str | None) -> None:
@@ -137,8 +138,11 @@ class Subscription:
     async def _borrow(self) -> bool:
         """Take the next events, or wait until there may be some; False when there will be none."""
         group, fanout = self._group, self._hub.fanout
-        if group is None:
+        if group is None or self.start is None:
             return False
+        if self.start.epoch != fanout.epoch:
+            self.close()
+            raise EpochChanged(fanout.epoch)
         if self._offset < fanout.ring.floor:
             await self._borrow_from_log()
             return True

@@ -9,8 +9,9 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
+from contextlib import aclosing
 
-from ..exceptions import EchostreamError, EpochChanged, LogCorrupt, PositionGone
+from ..exceptions import EchostreamError, EpochChanged, LogCorrupt, LogError, PositionGone
 from ..log.base import Log, Page
 
 __all__ = ["Tail"]
@@ -47,13 +48,20 @@ class Tail:
 
     async def run(self) -> None:
         """Follow until the log is closed."""
-        pause = FIRST_PAUSE
+        pause, replaced = FIRST_PAUSE, False
         while True:
             try:
-                async for page in self.log.follow(self.after):
-                    pause, self.error = FIRST_PAUSE, None
-                    self._on_page(page)
-                    self.after = page.scanned_to
+                if replaced or self.error is not None:
+                    epoch, _, newest = await self.log.bounds()  # it answers: also a quiet log is well again
+                    self.error = None
+                    if replaced:
+                        self.after, replaced = newest, False
+                        self._on_epoch(epoch, newest)
+                async with aclosing(self.log.follow(self.after)) as pages:
+                    async for page in pages:
+                        pause = FIRST_PAUSE
+                        self.after = page.scanned_to
+                        self._on_page(page)
                 return
             except PositionGone as gone:
                 self._lose(gone.oldest, None, "trimmed")
@@ -62,11 +70,13 @@ class Tail:
                     pause = await self._wait(damage, pause)
                 else:
                     self._lose(damage.offset + 1, 1, "corrupt")
-            except EpochChanged as change:
-                self.after = (await self.log.bounds()).newest
-                self._on_epoch(change.epoch, self.after)
+            except EpochChanged:
+                replaced = True
             except EchostreamError as error:
                 pause = await self._wait(error, pause)
+            except Exception as error:  # whatever it is: without the tail no reader would get anything any more
+                logger.exception("following the log failed")
+                pause = await self._wait(LogError(f"following the log failed: {error!r}"), pause)
 
     def _lose(self, oldest: int, dropped: int | None, reason: str) -> None:
         self.after = max(self.after, oldest - 1)

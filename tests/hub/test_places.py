@@ -248,3 +248,32 @@ async def test_a_log_that_was_away_is_well_again_though_nothing_is_published():
         async with asyncio.timeout(10):
             while not await well():
                 await asyncio.sleep(0.01)
+
+
+async def test_a_hub_that_cannot_open_leaves_its_log_closed():
+    class Away(MemoryLog):
+        closed = False
+
+        async def bounds(self) -> Bounds:
+            raise LogUnavailable("away")
+
+        async def aclose(self) -> None:
+            self.closed = True
+
+    log = Away()
+    with pytest.raises(LogUnavailable):
+        async with Hub(log):
+            pass
+    assert log.closed
+
+
+async def test_a_log_that_cannot_close_leaves_no_tail_behind():
+    class Stuck(MemoryLog):
+        async def aclose(self) -> None:
+            raise LogUnavailable("cannot close")
+
+    before = len(asyncio.all_tasks())
+    hub = await Hub(Stuck()).open()
+    with pytest.raises(LogUnavailable):
+        await hub.aclose()
+    assert len(asyncio.all_tasks()) == before

@@ -106,7 +106,11 @@ class Hub:
         if self._closed or self._fanout is not None:
             raise HubClosed("a hub is opened once; make another one")
         await self.log.open()
-        epoch, _, newest = await self.log.bounds()
+        try:
+            epoch, _, newest = await self.log.bounds()
+        except BaseException:
+            await self.log.aclose()
+            raise
         loop = asyncio.get_running_loop()
         self._timers = Timers(loop, TIMER_GRAIN)
         ring = Ring(self.settings.ring_bytes, start=newest)
@@ -134,10 +138,12 @@ class Hub:
             self._flush_timer.cancel()
         if self._timers is not None:
             self._timers.stop()
-        await self.log.aclose()  # ends `follow`, and so the tail
-        if self._tail_task is not None:
-            self._tail_task.cancel()
-            await asyncio.gather(self._tail_task, return_exceptions=True)
+        try:
+            await self.log.aclose()  # ends `follow`, and so the tail
+        finally:
+            if self._tail_task is not None:
+                self._tail_task.cancel()
+                await asyncio.gather(self._tail_task, return_exceptions=True)
 
     async def __aenter__(self) -> Self:
         return await self.open()

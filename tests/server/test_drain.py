@@ -153,6 +153,20 @@ def test_a_publication_under_way_is_still_answered(tmp_path: Path) -> None:
         assert read(reader, b"data: one")
 
 
+def test_a_publication_that_does_not_arrive_is_told_to_come_back(tmp_path: Path) -> None:
+    with running_hub(tmp_path, **MEMORY, env={"ECHOSTREAM_SERVER__DRAIN_SECONDS": "1"}) as hub:
+        with socket.create_connection(("127.0.0.1", hub.port), timeout=10) as publisher:
+            publisher.sendall(b"POST /topics/a HTTP/1.1\r\nHost: localhost\r\nContent-Length: 3\r\n\r\no")
+            publish(hub, "b", "the one before has been read as far as it came")
+            hub.signal(signal.SIGTERM)
+            answer = read(publisher)
+        assert answer.startswith(b"HTTP/1.1 503")
+        assert b'"code":"draining"' in answer
+        assert b"retry-after: " in answer
+        assert hub.wait() == 0
+        assert "Traceback" not in hub.output
+
+
 def test_the_next_process_takes_over_where_readers_were(tmp_path: Path) -> None:
     with running_hub(tmp_path) as hub:
         publish(hub, "a", "one")

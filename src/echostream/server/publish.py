@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from email.message import Message
 from typing import Any, NamedTuple
@@ -10,7 +11,7 @@ import msgspec
 from starlette.types import ASGIApp, Receive, Scope
 
 from ..event import Event, json_error
-from ..exceptions import InvalidEvent, InvalidInput, TooLarge
+from ..exceptions import HubClosed, InvalidEvent, InvalidInput, TooLarge
 from ..hub import Hub, Published
 from ..wire.batch import parse_batch
 from .access import Access
@@ -56,9 +57,8 @@ class Publish:
         """Publish what the request says. Raises an `EchostreamError` with everything that can be wrong."""
         self._access.check_topics("publish", [topic])
         publication = _read_head(scope, topic)
-        limits = self._limits
         with self._slots.publication(self._proxies.client(scope)):
-            body = await read_body(scope, receive, limit=limits.publish_bytes, seconds=limits.publish_seconds)
+            body = await self._read_body(scope, receive)
             batch = publication.media_type in BATCH_TYPES
             events = self._batch(publication, body) if batch else [_event(publication, body)]
             self._check_sizes(events)
@@ -66,6 +66,16 @@ class Publish:
                 events, ephemeral=publication.ephemeral, idempotency_key=publication.idempotency_key
             )
         return _answer(published, batch=batch, ephemeral=publication.ephemeral)
+
+    async def _read_body(self, scope: Scope, receive: Receive) -> bytes:
+        limits = self._limits
+        try:
+            return await read_body(scope, receive, limit=limits.publish_bytes, seconds=limits.publish_seconds)
+        except asyncio.CancelledError:
+            if not self._hub.draining:
+                raise
+            # The end of the drain window. Nothing is appended yet, so the publisher may be told that.
+            raise HubClosed("the hub is shutting down and the body has not arrived; publish it again") from None
 
     def _batch(self, publication: _Publication, body: bytes) -> list[Event]:
         for name in ("event", "key", "end"):

@@ -15,6 +15,7 @@ from typing import Any
 import uvloop
 
 from echostream.hub import Hub
+from echostream.log import Log
 from echostream.server.app import HubApp, create_app
 from echostream.server.config import Settings, load_settings
 from echostream.server.listener import open_listeners
@@ -89,7 +90,7 @@ class Inside:
 
 
 @contextmanager
-def serving(log: str = "memory://", *, files: int | None = None, **tables: Mapping[str, Any]) -> Iterator[Inside]:
+def serving(log: str | Log = "memory://", *, files: int | None = None, **tables: Mapping[str, Any]) -> Iterator[Inside]:
     """Serve a hub with these settings (`limits={"connections": 3}`), and end it as SIGTERM would."""
     settings = settings_of(**tables)
     started = threading.Event()

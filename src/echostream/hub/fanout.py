@@ -169,6 +169,11 @@ class FanOut:
             self._by_pattern.discard(group)
             self._routes.clear()
 
+    def dismiss(self, group: Group, waiter: Waiter) -> None:
+        """Take someone who waits out of a group that they entered."""
+        group.waiting.discard(waiter)
+        self.leave(group)
+
     def routes(self, topic: str) -> tuple[Group, ...]:
         """The groups that follow a topic of this name."""
         groups = self._routes.get(topic)

@@ -13,6 +13,7 @@ import contextlib
 import time
 from collections.abc import AsyncGenerator, Callable, Sequence
 from typing import Any, NamedTuple, Self
+from weakref import WeakSet
 
 import msgspec
 
@@ -88,7 +89,7 @@ class Hub:
         self.log: Log = open_log(log) if isinstance(log, str) else log
         self.settings = settings or HubSettings()
         self.draining = False
-        self.subscriptions: set[Subscription] = set()
+        self.subscriptions: WeakSet[Subscription] = WeakSet()
         self._timers: Timers | None = None
         self._fanout: FanOut | None = None
         self._tail: Tail | None = None

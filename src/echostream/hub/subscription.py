@@ -7,6 +7,7 @@ queue, and reads the log when it has fallen out of the ring.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections import deque
 from collections.abc import AsyncIterator, Iterator
 from typing import TYPE_CHECKING, Self
@@ -32,14 +33,45 @@ EPHEMERAL_WAITING = 256
 """Ephemeral events that may wait for the loop that iterates; the oldest are dropped past it, counted."""
 
 
+class Inbox:
+    """What the fan-out leaves for a subscription: ephemeral events, and word that there is something to read.
+
+    The fan-out holds this and not the subscription, so that one that was dropped is noticed. One
+    that waits is held by its task, and the task by the future in here.
+    """
+
+    def __init__(self) -> None:
+        self.ephemeral: deque[Event] = deque()
+        self.dropped = 0
+        self._wake: asyncio.Future[None] | None = None
+
+    def wake(self) -> None:
+        """There is something to read."""
+        if self._wake is not None and not self._wake.done():
+            self._wake.set_result(None)
+
+    def pass_by(self, event: Event) -> None:
+        """Take an ephemeral event."""
+        if len(self.ephemeral) >= EPHEMERAL_WAITING:
+            self.ephemeral.popleft()
+            self.dropped += 1
+        self.ephemeral.append(event)
+        self.wake()
+
+    async def wait(self) -> None:
+        """Return when there may be something to read."""
+        self._wake = asyncio.get_running_loop().create_future()
+        await self._wake
+
+
 class Subscription:
     """Iterate over it: `async for event in hub.subscribe("a", "b/*")`.
 
     It begins at the first step, or at `async with`, which tells `start` before the first event:
     `start.resume` is live, resumed, gap or reset. The iteration ends when all its topics (names,
     no patterns) are finished, or when the hub is closed. When events are trimmed before they were
-    read, `PositionGone` is raised once; iterating again goes on from the oldest kept. `dropped`
-    counts ephemeral events that this subscription was too slow for.
+    read, `PositionGone` is raised once; iterating again goes on from the oldest kept. A
+    subscription that nobody holds any more is closed.
 
     Raises `InvalidSince` when it begins, `HubClosed`, `EpochChanged` (it ends: subscribe anew), and
     what the log raises.
@@ -48,7 +80,6 @@ class Subscription:
     def __init__(self, hub: Hub, topics: TopicSet, *, since: str, last_event_id: str | None) -> None:
         self.topics = topics
         self.start: Start | None = None
-        self.dropped = 0
         self._hub = hub
         self._since = since
         self._last_event_id = last_event_id
@@ -56,9 +87,14 @@ class Subscription:
         self._offset = 0
         self._borrowed: Iterator[Slot | Entry] = iter(())
         self._scanned_to = 0
-        self._ephemeral: deque[Event] = deque()
-        self._wake: asyncio.Future[None] | None = None
+        self._inbox = Inbox()
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._done = False
+
+    @property
+    def dropped(self) -> int:
+        """Ephemeral events that this subscription was too slow for."""
+        return self._inbox.dropped
 
     @property
     def position(self) -> Position:
@@ -72,50 +108,46 @@ class Subscription:
         if self.start is None and not self._done:
             self._hub.check_open()
             fanout = self._hub.fanout
-            self._group = fanout.enter(self.topics, None)
-            self._group.waiting.add(self)
+            self._loop = asyncio.get_running_loop()
+            self._group = group = fanout.enter(self.topics, None)
+            group.waiting.add(self._inbox)
             self._hub.subscriptions.add(self)
             try:
-                self.start = await find_start(
+                start = await find_start(
                     self._hub.log,
                     self.topics,
                     fanout.ring,
                     since=self._since,
                     last_event_id=self._last_event_id,
                 )
-                self._group.ends.update(await finished_at(self._hub.log, self.topics))
-            except BaseException:
-                self.close()
+                group.ends.update(await finished_at(self._hub.log, self.topics))
+            except BaseException:  # also a cancellation: the first step may be taken again
+                self._leave()
                 raise
-            self._offset = self._scanned_to = self.start.offset
+            self.start = start
+            self._offset = self._scanned_to = start.offset
         return self
 
     def close(self) -> None:
         """Leave. Idempotent; an iteration under way ends."""
         self._done = True
+        self._leave()
+        self._inbox.wake()
+
+    def _leave(self) -> None:
         self._hub.subscriptions.discard(self)
         if self._group is not None:
-            self._group.waiting.discard(self)
-            self._hub.fanout.leave(self._group)
+            self._hub.fanout.dismiss(self._group, self._inbox)
             self._group = None
-        self.wake()
 
-    # -- the fan-out's side
+    def __del__(self) -> None:
+        # `async for` does not close what it iterates over: a break, an error, a cancelled task just drop it.
+        # The garbage collector may call this from any thread.
+        if self._group is not None and self._loop is not None:
+            with contextlib.suppress(RuntimeError):  # the loop is closed, and all is over
+                self._loop.call_soon_threadsafe(self._hub.fanout.dismiss, self._group, self._inbox)
 
-    def wake(self) -> None:
-        """There is something to read."""
-        if self._wake is not None and not self._wake.done():
-            self._wake.set_result(None)
-
-    def pass_by(self, event: Event) -> None:
-        """Take an ephemeral event."""
-        if len(self._ephemeral) >= EPHEMERAL_WAITING:
-            self._ephemeral.popleft()
-            self.dropped += 1
-        self._ephemeral.append(event)
-        self.wake()
-
-    # -- the loop's side
+    # -- iterating
 
     def __aiter__(self) -> AsyncIterator[Event]:
         return self
@@ -123,8 +155,8 @@ class Subscription:
     async def __anext__(self) -> Event:
         await self.open()
         while not self._done:
-            if self._ephemeral:
-                return self._ephemeral.popleft()
+            if self._inbox.ephemeral:
+                return self._inbox.ephemeral.popleft()
             for item in self._borrowed:
                 self._offset = item.offset
                 if item.event.data is not None:
@@ -157,8 +189,7 @@ class Subscription:
             return True
         if group.end_offset is not None and self._offset >= group.end_offset:
             return False
-        self._wake = asyncio.get_running_loop().create_future()
-        await self._wake
+        await self._inbox.wait()
         return True
 
     async def _borrow_from_log(self) -> None:

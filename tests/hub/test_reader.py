@@ -369,6 +369,12 @@ class Timed:
         )
         self.reader.begin()
 
+    def publish(self, data: str) -> None:
+        offset = self.fanout.ring.end + 1
+        entry = Entry(offset, Event(data=data, topic="a", id=f"e.{offset}"))
+        self.fanout.ring.extend([entry], scanned_to=offset, flushed=self.fanout.flushed)
+        self.fanout.flush()
+
     def pass_other_entries(self, to: int) -> None:
         self.fanout.ring.extend([], scanned_to=to, flushed=self.fanout.flushed)
         self.fanout.flush()
@@ -436,4 +442,25 @@ async def test_bytes_that_wait_below_the_high_mark_are_covered_too():
     # A heartbeat to a peer that has vanished never fills the outlet; the send timeout still ends it.
     timed = Timed(send_timeout=30, heartbeat=15)
     timed.timers.advance(31)
+    assert timed.outlet.ending == "aborted"
+
+
+async def test_a_peer_that_took_what_waited_is_not_cut_for_having_been_slow():
+    timed = Timed(send_timeout=30, heartbeat=15)
+    timed.timers.advance(16)  # bytes have waited for longer than a heartbeat
+    timed.outlet.take()
+    timed.timers.advance(31)
+    assert timed.outlet.ending is None
+    assert timed.outlet.take() == b":\n\n"
+
+
+async def test_a_peer_that_takes_a_part_in_time_is_not_cut():
+    timed = Timed(send_timeout=30, heartbeat=15)
+    timed.timers.advance(16)
+    timed.outlet.take()
+    timed.timers.advance(29)
+    timed.publish("just before it would have been cut")
+    timed.timers.advance(31)
+    assert timed.outlet.ending is None
+    timed.timers.advance(75)
     assert timed.outlet.ending == "aborted"

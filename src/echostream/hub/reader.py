@@ -86,6 +86,7 @@ class Reader:
         "_page_limit",
         "_settings",
         "_start",
+        "_stuck_at",
         "_timers",
         "_until",
         "body",
@@ -130,6 +131,7 @@ class Reader:
         self._page_limit = 64
         self._base_events = self._base_bytes = 0
         self._full_since: float | None = None
+        self._stuck_at = 0
         jittered = None if settings.deadline is None else settings.deadline * random.uniform(0.9, 1.1)  # noqa: S311
         self._deadline = None if jittered is None else self.body.started + jittered
         self.group = fanout.enter(topics, encoder)
@@ -229,9 +231,8 @@ class Reader:
         if self._deadline is not None and now >= self._deadline:
             self.end("deadline")
             return
-        if self._full_since is None and self.outlet.waiting and now >= self._idle_since + self._settings.heartbeat:
-            # Nothing was written for so long and still bytes wait: the peer takes none.
-            self._full_since = self._idle_since
+        if self.state is not State.FULL:
+            self._look_below_the_mark(now)
         if self._full_since is not None:
             if now >= self._full_since + self._settings.send_timeout:
                 self._close("send-timeout", Ending.ABORT)
@@ -241,6 +242,23 @@ class Reader:
         self._timers.schedule(self, self._next_due())
 
     # -- private
+
+    def _look_below_the_mark(self, now: float) -> None:
+        """Notice a peer that takes nothing, though what waits for it does not fill the outlet; and that it takes again.
+
+        Such an outlet never says that it has drained: what the peer took meanwhile does.
+        """
+        taken = self._written - self.outlet.waiting
+        if self._full_since is not None and taken > self._stuck_at:
+            self._full_since = None
+        if self._full_since is None and self.outlet.waiting and now >= self._idle_since + self._settings.heartbeat:
+            self._full_since, self._stuck_at = self._idle_since, taken
+
+    @property
+    def _written(self) -> int:
+        """Bytes given to the outlet so far."""
+        shared = self.group.bytes - self._base_bytes if self.state is State.LIVE else 0
+        return self.body.bytes + shared
 
     @property
     def _idle_since(self) -> float:

@@ -12,6 +12,7 @@ from echostream.event import Event
 from echostream.hub import Hub, HubSettings, Reader, StreamReport, StreamSettings
 from echostream.hub.reader import State
 from echostream.hub.timers import Timers
+from echostream.log import MemoryLog, Page
 from echostream.topic import TopicSet
 from echostream.wire import NDJSON, SSE, Encoder, SseEncoder
 from support.outlets import HandOutlet
@@ -161,6 +162,34 @@ async def test_a_reader_that_begins_in_the_middle_of_a_flush_gets_an_event_once(
     await flushed(hub)
     assert last.take().count(b'"last"') == 1
     assert [outlet.data() for outlet in begun] == [["last"]]
+
+
+class StuckLog(MemoryLog):
+    """A log that does not answer reads once it is told so."""
+
+    stuck = False
+
+    async def read(self, after: int, limit: int, topics: TopicSet | None = None) -> Page:
+        if self.stuck:
+            await asyncio.get_running_loop().create_future()
+        return await super().read(after, limit, topics)
+
+
+@pytest.mark.parametrize("how", ["gone", "drained"])
+async def test_a_reader_that_ends_while_the_log_is_read_leaves_no_task(how: str):
+    log = StuckLog()
+    async with Hub(log, settings=HubSettings(ring_bytes=500)) as hub:
+        for number in range(20):
+            await hub.publish("a", str(number))
+        await flushed(hub)
+        log.stuck = True
+        before = asyncio.all_tasks()
+        reader, outlet = await follow(hub, "a", since="earliest")
+        assert reader.state is State.READING
+        await asyncio.sleep(0)
+        outlet.on_gone() if how == "gone" else hub.drain()
+        await until(lambda: asyncio.all_tasks() <= before)
+        assert reader.state is State.ENDED
 
 
 async def test_a_timer_that_raises_stops_no_other(hub: Hub):

@@ -29,6 +29,7 @@ from ..wire.control import Control, StreamAt, StreamEnd, StreamError, StreamGap,
 from .body import Body, Ending, StreamReport
 from .fanout import FanOut, chunked
 from .outlet import Outlet
+from .pace import Due, Pace
 from .ring import Slot
 from .settings import StreamSettings
 from .start import Start
@@ -47,12 +48,11 @@ SCAN_SLOTS = 2000
 MIN_PAGE, MAX_PAGE = 16, 1000
 """Entries asked of the log at once. Between the two, what fills one write is asked for."""
 
-
 P = ParamSpec("P")
 
 
 def _contained(method: Callable[Concatenate[Reader, P], None]) -> Callable[Concatenate[Reader, P], None]:
-    """What raises here cuts this reader; whoever has their turn in the same loop go on as if nothing was."""
+    """What raises here cuts this reader; whoever has their turn in the same loop goes on as if nothing was."""
 
     @functools.wraps(method)
     def contained(self: Reader, /, *args: P.args, **kwargs: P.kwargs) -> None:
@@ -79,14 +79,12 @@ class Reader:
     __slots__ = (
         "_base_bytes",
         "_base_events",
-        "_deadline",
-        "_full_since",
         "_log",
         "_on_end",
+        "_pace",
         "_page_limit",
-        "_settings",
+        "_retry_after",
         "_start",
-        "_stuck_at",
         "_timers",
         "_until",
         "body",
@@ -125,15 +123,12 @@ class Reader:
         self._start = start
         self._log = log
         self._timers = timers
-        self._settings = settings
+        self._retry_after = settings.retry
         self._until = until
         self._on_end = on_end
         self._page_limit = 64
         self._base_events = self._base_bytes = 0
-        self._full_since: float | None = None
-        self._stuck_at = 0
-        jittered = None if settings.deadline is None else settings.deadline * random.uniform(0.9, 1.1)  # noqa: S311
-        self._deadline = None if jittered is None else self.body.started + jittered
+        self._pace = Pace(settings, self.body.started)
         self.group = fanout.enter(topics, encoder)
         fanout.readers.add(self)
         outlet.on_drained = self._drained
@@ -154,18 +149,13 @@ class Reader:
         self._say(opened, retry=self._retry())
         if start.gap is not None:
             self._say(start.gap)
-        self._timers.schedule(self, self._next_due())
+        self._look_again()
         self.advance()
 
     @property
     def place(self) -> Position:
         """Where it is: everything up to here was written, or was not for this reader."""
         return Position(self._start.epoch, self.fanout.flushed if self.state is State.LIVE else self.position)
-
-    @property
-    def topics(self) -> TopicSet:
-        """What the reader follows."""
-        return self.group.topics
 
     @_contained
     def end(self, reason: str) -> None:
@@ -227,38 +217,24 @@ class Reader:
 
     @_contained
     def due(self, now: float) -> None:
-        """The wheel has come to this reader: heartbeat, deadline or send timeout."""
-        if self._deadline is not None and now >= self._deadline:
+        """The wheel has come to this reader."""
+        facts = (self._idle_since, self._written, self.outlet.waiting)
+        due = self._pace.look(now, *facts, full=self.state is State.FULL)
+        if due is Due.DEADLINE:
             self.end("deadline")
-            return
-        if self.state is not State.FULL:
-            self._look_below_the_mark(now)
-        if self._full_since is not None:
-            if now >= self._full_since + self._settings.send_timeout:
-                self._close("send-timeout", Ending.ABORT)
-                return
-        elif now >= self._idle_since + self._settings.heartbeat:
-            self._heartbeat(now)
-        self._timers.schedule(self, self._next_due())
+        elif due is Due.SEND_TIMEOUT:
+            self._close("send-timeout", Ending.ABORT)
+        else:
+            if due is Due.HEARTBEAT:
+                self._heartbeat(now)
+            self._look_again()
 
     # -- private
-
-    def _look_below_the_mark(self, now: float) -> None:
-        """Notice a peer that takes nothing, though what waits for it does not fill the outlet; and that it takes again.
-
-        Such an outlet never says that it has drained: what the peer took meanwhile does.
-        """
-        taken = self._written - self.outlet.waiting
-        if self._full_since is not None and taken > self._stuck_at:
-            self._full_since = None
-        if self._full_since is None and self.outlet.waiting and now >= self._idle_since + self._settings.heartbeat:
-            self._full_since, self._stuck_at = self._idle_since, taken
 
     @property
     def _written(self) -> int:
         """Bytes given to the outlet so far."""
-        shared = self.group.bytes - self._base_bytes if self.state is State.LIVE else 0
-        return self.body.bytes + shared
+        return self.body.bytes + (self.group.bytes - self._base_bytes if self.state is State.LIVE else 0)
 
     @property
     def _idle_since(self) -> float:
@@ -291,8 +267,7 @@ class Reader:
         slots = self.fanout.ring.between(self.position, goal, SCAN_SLOTS)
         more = len(slots) == SCAN_SLOTS
         scanned_to = slots[-1].offset if more else goal
-        topics = self.group.topics
-        mine = [slot for slot in slots if topics.matches(slot.event.topic or "")]
+        mine = [slot for slot in slots if self.group.topics.matches(slot.event.topic or "")]
         self._note_ends(mine)
         if self._write((s.offset, s.encoded(self.body.encoder)) for s in mine if s.event.data is not None):
             self.position = scanned_to
@@ -321,6 +296,7 @@ class Reader:
             self.fail(LogError("the log could not be read"))
         else:
             self._take_page(page)
+        self.task = None
         if self.state is State.READING:
             self.state = State.CATCHING
             self.advance()
@@ -358,8 +334,9 @@ class Reader:
         if self.state is not State.ENDED:
             after = str(self.place)
             self.position = max(oldest - 1, self.position)
-            kept = str(Position(self._start.epoch, oldest))
-            self.tell_gap(StreamGap(after=after, oldest=kept, dropped=dropped, reason=reason))
+            self.tell_gap(
+                StreamGap(after=after, oldest=f"{self._start.epoch}.{oldest}", dropped=dropped, reason=reason)
+            )
 
     def _say(self, control: Control, *, retry: int | None = None) -> bool:
         """Say it at the present position; False where the format cannot."""
@@ -367,30 +344,26 @@ class Reader:
 
     def _heartbeat(self, now: float) -> None:
         told = max(self.body.told, self.group.last_offset) if self.state is State.LIVE else self.body.told
-        moved = self.place.offset > told
-        if not (moved and self._say(StreamAt())):
+        if not (self.place.offset > told and self._say(StreamAt())):
             self.body.put(self.body.encoder.heartbeat)
         self.body.last_write = now  # also in a format that has no heartbeat: the next look is one period away
 
     def _retry(self) -> int:
         """Milliseconds after which to come back, jittered so that many do not come at once."""
-        return int(self._settings.retry * 1000 * random.uniform(0.5, 1.5))  # noqa: S311
+        return int(self._retry_after * 1000 * random.uniform(0.5, 1.5))  # noqa: S311
 
-    def _next_due(self) -> float:
-        due = self._idle_since + self._settings.heartbeat
-        if self._full_since is not None:
-            due = self._full_since + self._settings.send_timeout
-        return due if self._deadline is None else min(due, self._deadline)
+    def _look_again(self) -> None:
+        self._timers.schedule(self, self._pace.next_look(self._idle_since))
 
     def _mark_full(self) -> None:
         self.state = State.FULL
-        self._full_since = self.fanout.clock()
-        self._timers.schedule(self, self._next_due())
+        self._pace.fill(self.fanout.clock())
+        self._look_again()
 
     def _drained(self) -> None:
-        self._full_since = None
+        self._pace.drain()
         if self.state is State.FULL:
-            self._timers.schedule(self, self._next_due())
+            self._look_again()
             self.advance()
 
     def _gone(self) -> None:
@@ -412,15 +385,16 @@ class Reader:
         self._timers.cancel(self)
         self.fanout.forget(self)
         self.fanout.leave(self.group)
+        if self.task is not None and self.task is not asyncio.current_task():
+            self.task.cancel()
         try:
             self.body.end(ending)
         finally:
             self._report(reason)
 
     def _report(self, reason: str) -> None:
-        if self._on_end is None:
-            return
         try:
-            self._on_end(self.body.report(self.stream, len(self.group.topics), reason))
+            if self._on_end is not None:
+                self._on_end(self.body.report(self.stream, len(self.group.topics), reason))
         except Exception:  # the application's; streams end in the middle of others' turns
             logger.exception("on_end of stream %s raised", self.stream)

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from .hub import Hub
     from .ring import Slot
 
-__all__ = ["Subscription"]
+__all__ = ["Inbox", "Subscription"]
 
 BORROWED = 100
 """Events taken from the ring or the log at once."""

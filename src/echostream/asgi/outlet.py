@@ -40,7 +40,7 @@ class AsgiOutlet:
         self._chunks: list[bytes] = []
         self._wake: asyncio.Future[None] | None = None
         self._ending: bool | None = None  # whether it is clean; None while the body goes on
-        self._stop: BaseException | None = None
+        self._stop: Exception | None = None
         self._task: asyncio.Task[object] | None = None
         self._lingering: asyncio.TimerHandle | None = None
 
@@ -58,7 +58,8 @@ class AsgiOutlet:
         """End the body when all is out."""
         self._leave()
         self._ending = clean
-        self._lingering = asyncio.get_running_loop().call_later(self._linger, self.abort)
+        if self._task is not None:
+            self._bound_ending()
         self._wake_up()
 
     def abort(self) -> None:
@@ -68,16 +69,23 @@ class AsgiOutlet:
     # -- the server's side
 
     async def run(self, receive: Receive) -> None:
-        """Send until the end; `receive` tells when the peer is gone. Raises `StreamAborted` to cut the body."""
+        """Send until the end; `receive` tells when the peer is gone.
+
+        Raises `StreamAborted` to cut the body, and what `send` or `receive` raises.
+        """
         self._task = task = asyncio.current_task()
+        cancelled_before = 0 if task is None else task.cancelling()
+        if self._ending is not None:
+            self._bound_ending()
         watch = asyncio.create_task(self._watch(receive))
         try:
             await self._pump()
-        except asyncio.CancelledError:
+        except BaseException as error:
             # Ours is undone, as asyncio.timeout does; a cancellation from outside goes on.
-            if self._stop is None or task is None or task.uncancel() > 0:
+            undone = self._stop is not None and task is not None and task.uncancel() <= cancelled_before
+            if not undone or self._stop is None or not isinstance(error, asyncio.CancelledError):
                 raise
-            if isinstance(self._stop, StreamAborted):
+            if not isinstance(self._stop, ConnectionResetError):
                 raise self._stop from None
         finally:
             self._task = None
@@ -107,11 +115,21 @@ class AsgiOutlet:
 
     async def _watch(self, receive: Receive) -> None:
         """See the peer go: `send` does not tell it, and nothing may be sent for long."""
-        while (await receive())["type"] != "http.disconnect":
-            pass
-        self._interrupt(ConnectionResetError("the peer is gone"))
+        ended = False
+        try:
+            while (message := await receive())["type"] != "http.disconnect":
+                if ended:
+                    return  # asked for more it should wait; one that does not cannot tell when the peer goes
+                ended = not message.get("more_body", False)
+        except Exception as error:  # noqa: BLE001  `run` raises it
+            self._interrupt(error)
+        else:
+            self._interrupt(ConnectionResetError("the peer is gone"))
 
-    def _interrupt(self, why: BaseException) -> None:
+    def _bound_ending(self) -> None:
+        self._lingering = asyncio.get_running_loop().call_later(self._linger, self.abort)
+
+    def _interrupt(self, why: Exception) -> None:
         if self._task is not None and self._stop is None:
             self._stop = why
             self._task.cancel()

@@ -1,0 +1,138 @@
+"""AsgiOutlet and TopicResponse under servers and middleware that keep the letter of ASGI in their own ways."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from echostream.asgi import AsgiOutlet
+from support.settle import until
+
+
+async def for_ever() -> dict[str, Any]:
+    return await asyncio.get_running_loop().create_future()
+
+
+async def take(_message: Any) -> None:
+    """A socket that takes everything."""
+
+
+async def test_a_receive_that_repeats_the_end_of_the_body_does_not_hold_the_loop():
+    """Waiting for the disconnect, as ASGI says, is not what all do: doubles and adapters answer at once."""
+    calls = 0
+
+    async def receive() -> dict[str, Any]:
+        nonlocal calls
+        calls += 1
+        if calls > 100:  # it would never let go of the loop
+            await for_ever()
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+    outlet = AsgiOutlet(take)
+    running = asyncio.ensure_future(outlet.run(receive))
+    await until(lambda: calls >= 2)
+    outlet.close(clean=True)
+    await running
+    assert calls < 10
+
+
+async def test_a_body_that_is_still_coming_is_passed_over_until_the_peer_goes():
+    async def messages() -> Any:
+        for _ in range(200):
+            yield {"type": "http.request", "body": b"x", "more_body": True}
+        yield {"type": "http.request", "body": b"x"}
+        yield {"type": "http.disconnect"}
+
+    arriving = messages()
+    outlet = AsgiOutlet(take)
+    await asyncio.wait_for(outlet.run(lambda: anext(arriving)), 5)
+
+
+async def test_a_receive_that_raises_ends_the_stream():
+    async def receive() -> dict[str, Any]:
+        raise RuntimeError("the server is confused")
+
+    outlet, gone = AsgiOutlet(take), []
+    outlet.on_gone = lambda: gone.append(True)
+    with pytest.raises(RuntimeError, match="confused"):
+        await asyncio.wait_for(outlet.run(receive), 5)
+    assert gone == [True]
+
+
+async def test_our_own_interruption_is_undone_in_a_task_that_was_cancelled_before():
+    """A wrapper that outlived a cancellation and did not count it down must not make ours look like another's."""
+    gone = asyncio.Event()
+
+    async def receive() -> dict[str, Any]:
+        await gone.wait()
+        return {"type": "http.disconnect"}
+
+    async def wrapper() -> int:
+        try:
+            await for_ever()
+        except asyncio.CancelledError:
+            await AsgiOutlet(take).run(receive)
+        task = asyncio.current_task()
+        assert task is not None
+        return task.cancelling()
+
+    running = asyncio.ensure_future(wrapper())
+    await asyncio.sleep(0)
+    running.cancel()
+    await asyncio.sleep(0)
+    gone.set()
+    assert await running == 1
+
+
+async def test_our_own_interruption_is_undone_when_send_turns_it_into_another_error():
+    gone = asyncio.Event()
+
+    async def receive() -> dict[str, Any]:
+        await gone.wait()
+        return {"type": "http.disconnect"}
+
+    async def send(_message: Any) -> None:
+        try:
+            await for_ever()
+        except asyncio.CancelledError:
+            raise OSError("closed") from None
+
+    async def wrapper() -> int:
+        outlet = AsgiOutlet(send)
+        outlet.write(b"x")
+        with pytest.raises(OSError, match="closed"):
+            await outlet.run(receive)
+        task = asyncio.current_task()
+        assert task is not None
+        return task.cancelling()
+
+    running = asyncio.ensure_future(wrapper())
+    await asyncio.sleep(0)
+    gone.set()
+    assert await running == 0
+
+
+async def test_a_cancellation_from_outside_wins_over_a_peer_that_goes_at_the_same_time():
+    gone = asyncio.Event()
+
+    async def receive() -> dict[str, Any]:
+        await gone.wait()
+        return {"type": "http.disconnect"}
+
+    running = asyncio.ensure_future(AsgiOutlet(take).run(receive))
+    await asyncio.sleep(0)
+    gone.set()
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+
+
+async def test_an_ending_before_the_head_is_out_leaves_no_timer():
+    outlet = AsgiOutlet(take, linger=60)
+    outlet.close(clean=True)
+    assert outlet._lingering is None
+    await outlet.run(for_ever)
+    assert outlet._lingering is not None
+    assert outlet._lingering.cancelled()

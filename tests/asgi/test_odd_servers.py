@@ -7,7 +7,10 @@ from typing import Any
 
 import pytest
 
-from echostream.asgi import AsgiOutlet
+from echostream.asgi import AsgiOutlet, TopicResponse
+from echostream.hub import Hub, HubSettings
+from echostream.log import MemoryLog
+from echostream.wire import SseDecoder
 from support.settle import until
 
 
@@ -136,3 +139,64 @@ async def test_an_ending_before_the_head_is_out_leaves_no_timer():
     await outlet.run(for_ever)
     assert outlet._lingering is not None
     assert outlet._lingering.cancelled()
+
+
+class Exchange:
+    """One request to an application, in this process."""
+
+    def __init__(self, app: Any, *, query: str = "", method: str = "GET", version: str = "1.1", **headers: str) -> None:
+        self.sent: list[dict[str, Any]] = []
+        self.gone = asyncio.Event()
+        scope = {
+            "type": "http",
+            "method": method,
+            "http_version": version,
+            "path": "/",
+            "query_string": query.encode(),
+            "headers": [(name.replace("_", "-").encode(), value.encode()) for name, value in headers.items()],
+        }
+        self.task = asyncio.ensure_future(app(scope, self.receive, self.send))
+
+    async def receive(self) -> dict[str, Any]:
+        await self.gone.wait()
+        return {"type": "http.disconnect"}
+
+    async def send(self, message: Any) -> None:
+        self.sent.append(message)
+
+    @property
+    def status(self) -> int:
+        return self.sent[0]["status"]
+
+    @property
+    def headers(self) -> dict[bytes, bytes]:
+        return dict(self.sent[0]["headers"])
+
+    @property
+    def body(self) -> bytes:
+        return b"".join(message["body"] for message in self.sent[1:])
+
+    @property
+    def events(self) -> list[str]:
+        return [message.event for message in SseDecoder().feed(self.body)]
+
+
+async def test_a_reader_of_a_finished_topic_that_lost_something_is_told_before_it_is_stopped():
+    log = MemoryLog(max_bytes=5000)
+    async with Hub(log, settings=HubSettings(ring_bytes=500)) as hub:
+        first = await hub.publish("a", "1")
+        await hub.publish("a", "2", end=True)
+        for number in range(50):
+            await hub.publish("b", str(number))
+        await until(lambda: hub.fanout.flushed == 52)
+        app = TopicResponse(hub, ["a"])
+        missed = Exchange(app, last_event_id=first.ids[0])
+        await missed.task
+        assert missed.status == 200
+        assert missed.events == ["stream-open", "stream-gap", "stream-end"]
+        again = Exchange(app, last_event_id=SseDecoder().feed(missed.body)[-1].last_event_id)
+        await again.task
+        assert again.status == 204
+        foreign = Exchange(app, last_event_id="another.7")
+        await foreign.task
+        assert foreign.events == ["stream-open", "stream-gap", "stream-end"]

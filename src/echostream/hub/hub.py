@@ -73,7 +73,7 @@ class Beginning(NamedTuple):
     newest: int
     """The log's last offset then: where a stream ends that is not to follow."""
     finished: bool
-    """The start is past the ends of all its topics: there is nothing to open a stream for."""
+    """The reader's place is past the ends of all its topics: there is nothing to open a stream for, not even a loss."""
 
 
 class Hub:
@@ -252,7 +252,8 @@ class Hub:
         self.check_open()
         start = await find_start(self.log, topics, self.fanout.ring, since=since, last_event_id=last_event_id)
         ends = await finished_at(self.log, topics)
-        finished = not topics.patterns and len(ends) == len(topics.names) and start.offset >= max(ends.values())
+        ended = not topics.patterns and len(ends) == len(topics.names)
+        finished = ended and start.gap is None and start.offset >= max(ends.values())
         return Beginning(start, ends, (await self.log.bounds()).newest, finished)
 
     def attach(

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from echostream.asgi import AsgiOutlet, TopicResponse
+from echostream.asgi import AsgiOutlet, TopicResponse, refuse
 from echostream.hub import Hub, HubSettings
 from echostream.log import MemoryLog
 from echostream.wire import SseDecoder
@@ -200,3 +200,11 @@ async def test_a_reader_of_a_finished_topic_that_lost_something_is_told_before_i
         foreign = Exchange(app, last_event_id="another.7")
         await foreign.task
         assert foreign.events == ["stream-open", "stream-gap", "stream-end"]
+
+
+@pytest.mark.parametrize(("version", "closes"), [("1.1", True), ("1.0", True), ("2", False), ("3", False)])
+async def test_a_refusal_in_a_stream_has_no_connection_header_where_that_is_malformed(version: str, closes: bool):
+    """RFC 9113, section 8.2.2: hypercorn's HTTP/2 fails on such a response."""
+    exchange = Exchange(refuse(503, "draining", "later", "text/event-stream"), version=version)
+    await exchange.task
+    assert (b"connection" in exchange.headers) == closes

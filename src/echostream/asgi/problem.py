@@ -123,19 +123,22 @@ def refuse(status: int, code: str, detail: str, accept: str | None, *, headers: 
         (b"content-type", b"text/event-stream; charset=utf-8"),
         (b"content-length", str(len(body)).encode()),
         (b"cache-control", b"no-store"),
-        (b"connection", b"close"),
     ]
-    return _Fixed(200, [*own, *headers], body)
+    return _Fixed(200, [*own, *headers], body, closes=True)
 
 
 class _Fixed:
-    def __init__(self, status: int, headers: list[tuple[bytes, bytes]], body: bytes) -> None:
+    def __init__(self, status: int, headers: list[tuple[bytes, bytes]], body: bytes, *, closes: bool = False) -> None:
         self._status = status
         self._headers = headers
         self._body = body
+        self._closes = closes
 
     async def __call__(self, scope: Scope, _receive: Receive, send: Send) -> None:
-        await send({"type": "http.response.start", "status": self._status, "headers": self._headers})
+        headers = self._headers
+        if self._closes and scope.get("http_version", "1.1").startswith("1."):
+            headers = [*headers, (b"connection", b"close")]  # malformed in HTTP/2 and later (RFC 9113, section 8.2.2)
+        await send({"type": "http.response.start", "status": self._status, "headers": headers})
         await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else self._body})
 
 

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from echostream.asgi import AsgiOutlet, TopicResponse, refuse
+from echostream.asgi import AsgiOutlet, TopicResponse, problem_response, refuse
+from echostream.exceptions import HubClosed
 from echostream.hub import Hub, HubSettings
 from echostream.log import MemoryLog
 from echostream.wire import SseDecoder
@@ -208,3 +209,31 @@ async def test_a_refusal_in_a_stream_has_no_connection_header_where_that_is_malf
     exchange = Exchange(refuse(503, "draining", "later", "text/event-stream"), version=version)
     await exchange.task
     assert (b"connection" in exchange.headers) == closes
+
+
+async def test_a_callback_that_raises_sends_no_second_head():
+    def refuse_it(_topics: int, _format: str) -> None:
+        raise HubClosed("said too late")
+
+    async with Hub() as hub:
+        exchange = Exchange(TopicResponse(hub, ["a"], on_begin=refuse_it))
+        with pytest.raises(HubClosed):
+            await exchange.task
+        assert [message["type"] for message in exchange.sent] == ["http.response.start"]
+        assert hub.statistics().readers == 0
+
+
+async def test_head_of_a_problem_has_no_body():
+    exchange = Exchange(problem_response(HubClosed("later")), method="HEAD")
+    await exchange.task
+    assert exchange.status == 503
+    assert exchange.body == b""
+
+
+async def test_http_1_0_gets_what_says_its_own_end_and_nothing_else():
+    async with Hub() as hub:
+        app = TopicResponse(hub, ["a"])
+        for query, status in (("live=0&format=json", 505), ("live=0&format=text", 505), ("live=0", 200)):
+            exchange = Exchange(app, query=query, version="1.0")
+            await exchange.task
+            assert exchange.status == status, query

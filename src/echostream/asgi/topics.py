@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from ..exceptions import EchostreamError, StreamAborted
+from ..exceptions import EchostreamError
 from ..hub import Beginning, Hub, StreamReport, StreamSettings
 from ..hub.start import Start
 from ..topic import TopicSet
@@ -55,16 +55,16 @@ class TopicResponse:
             beginning = await self.hub.find_beginning(
                 self.topics, since=request.since, last_event_id=request.last_event_id
             )
-            if (beginning.finished and request.live) or _is_poll_without_news(request, beginning):
-                await _send_head(send, 204, [_resume_header(beginning.start), *self.headers])
-            elif scope["method"] == "HEAD":
-                await _send_head(send, 200, self._head(request.encoder, beginning.start))
-            else:
-                await self._stream(request, beginning, receive, send)
+            self.hub.check_open()  # it may have begun to drain meanwhile
         except EchostreamError as error:
-            if isinstance(error, StreamAborted):
-                raise
             await self._refusal(error, scope)(scope, receive, send)
+            return
+        if (beginning.finished and request.live) or _is_poll_without_news(request, beginning):
+            await _send_head(send, 204, [_resume_header(beginning.start), *self.headers])
+        elif scope["method"] == "HEAD":
+            await _send_head(send, 200, self._head(request.encoder, beginning.start))
+        else:
+            await self._stream(request, beginning, receive, send)
 
     async def _stream(self, request: SubscribeRequest, beginning: Beginning, receive: Receive, send: Send) -> None:
         outlet = AsgiOutlet(send, linger=self.settings.send_timeout)

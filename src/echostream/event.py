@@ -79,12 +79,14 @@ class Event(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     def of(cls, value: Any, **fields: Any) -> Event:
         """An event of a Python value: a `str` as text, an `Event` as it is, anything else as JSON.
 
-        Raises `InvalidEvent` for what has no JSON form.
+        Raises `InvalidEvent` for bytes and for what has no JSON form.
         """
         if isinstance(value, Event):
             return msgspec.structs.replace(value, **fields) if fields else value
         if isinstance(value, str):
             return cls(data=value, **fields)
+        if isinstance(value, bytes | bytearray | memoryview):
+            raise InvalidEvent("data", "is bytes; decode them to text first")
         try:
             text = msgspec.json.encode(value).decode()
         except (TypeError, ValueError, RecursionError, msgspec.MsgspecError) as error:

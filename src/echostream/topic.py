@@ -62,6 +62,8 @@ class TopicSet:
     patterns: frozenset[str]
 
     def __init__(self, topics: Iterable[str]) -> None:
+        if isinstance(topics, str):
+            raise InvalidTopic("topic", f"give a list, as in [{topics!r}]; one string would be its letters")
         given = {check_pattern(topic) for topic in topics}
         if not given:
             raise InvalidTopic("topic", "name at least one topic")

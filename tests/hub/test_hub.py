@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from starlette.applications import Starlette
 
+from echostream.asgi import TopicResponse
 from echostream.event import Event
 from echostream.exceptions import (
     HubClosed,
@@ -100,6 +101,30 @@ async def test_a_repeated_idempotency_key_publishes_once():
             with pytest.raises(InvalidInput, match="Idempotency-Key"):
                 await hub.publish("a", "x", idempotency_key=bad)
         assert (await hub.bounds()).newest == 1
+
+
+@pytest.mark.parametrize(
+    ("field", "given"), [("ephemeral", {"end": True}), ("Idempotency-Key", {"idempotency_key": "k"})]
+)
+async def test_what_an_ephemeral_event_cannot_have_is_refused(field: str, given: dict[str, Any]):
+    async with Hub() as hub, hub.subscribe("a") as subscription:
+        with pytest.raises(InvalidInput) as caught:
+            await hub.publish("a", "x", ephemeral=True, **given)
+        assert caught.value.field == field
+        await hub.publish("a", "kept")
+        assert (await anext(subscription)).data == "kept"
+
+
+async def test_bytes_are_no_data():
+    async with Hub() as hub:
+        for data in (b"text", bytearray(b"text"), memoryview(b"text")):
+            with pytest.raises(InvalidEvent, match="decode"):
+                await hub.publish("a", data)  # as JSON they would be base64, which nobody asked for
+
+
+async def test_one_string_is_not_a_list_of_topics():
+    with pytest.raises(InvalidTopic, match="list"):
+        TopicResponse(Hub(), "orders")  # would follow o, r, d, e and s
 
 
 async def test_a_closed_hub_says_so():

@@ -18,7 +18,7 @@ from weakref import WeakSet
 import msgspec
 
 from ..event import Event
-from ..exceptions import HubClosed, InvalidEvent, LogUnavailable, TooLarge, TopicReserved
+from ..exceptions import HubClosed, InvalidEvent, InvalidInput, LogUnavailable, TooLarge, TopicReserved
 from ..log import open_log
 from ..log.base import Bounds, IdempotencyKey, Log, Page, Readiness
 from ..topic import HUB_PREFIX, TopicSet, check_topic
@@ -217,10 +217,12 @@ class Hub:
         """Publish events, each with its `topic`: all or none, in order.
 
         Returns when they are as durable as the log's level says. Raises `InvalidTopic`,
-        `TopicReserved`, `TooLarge`, `TopicFinished`, `IdempotencyConflict`, `LogFull`, `LogUnavailable`, `HubClosed`.
+        `TopicReserved`, `TooLarge`, `TopicFinished`, `IdempotencyConflict`, `LogFull`, `LogUnavailable`, `HubClosed`;
+        `InvalidEvent` for no events, `InvalidInput` for a bad key and for what an ephemeral event cannot have.
         """
         self._check(events)
         if ephemeral:
+            _check_ephemeral(events, idempotency_key)
             for event in events:
                 self._pass_by(event)
             return Published((), events[0].topic or "", "none")
@@ -361,3 +363,10 @@ class Hub:
 
     def _start_over(self, epoch: str, newest: int) -> None:
         self.fanout.start_over(epoch, newest)
+
+
+def _check_ephemeral(events: Sequence[Event], idempotency_key: str | None) -> None:
+    if any(event.end for event in events):
+        raise InvalidInput("ephemeral", "cannot go with end: an end is kept, an ephemeral event is not")
+    if idempotency_key is not None:
+        raise InvalidInput("Idempotency-Key", "cannot go with ephemeral: nothing is kept to compare with")

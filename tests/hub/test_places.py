@@ -277,3 +277,24 @@ async def test_a_log_that_cannot_close_leaves_no_tail_behind():
     with pytest.raises(LogUnavailable):
         await hub.aclose()
     assert len(asyncio.all_tasks()) == before
+
+
+async def test_catching_up_on_large_events_reads_each_of_them_about_once():
+    class Counting(MemoryLog):
+        entries = 0
+
+        async def read(self, after: int, limit: int, topics: TopicSet | None = None) -> Page:
+            page = await super().read(after, limit, topics)
+            self.entries += len(page.entries)
+            return page
+
+    log = Counting(max_bytes=2**30)
+    async with Hub(log, settings=HubSettings(ring_bytes=500)) as hub:
+        for _ in range(300):
+            await hub.publish("a", "x" * 100_000)
+        await flushed(hub)
+        log.entries = 0
+        reader, outlet = await attach(hub, "a", since="earliest", high_mark=64 * 1024)
+        await until(lambda: (outlet.take(), reader.state is State.LIVE)[1])
+        assert outlet.sent.count(b"data: x") == 300
+        assert log.entries < 3 * 300

@@ -45,7 +45,7 @@ RETURNING = frozenset({"deadline", "drain", "quota"})
 SCAN_SLOTS = 2000
 """Slots of the ring looked at in one go, before others have their turn: a storm of readers must not stop the flush."""
 
-MIN_PAGE, MAX_PAGE = 16, 1000
+MIN_PAGE, MAX_PAGE = 1, 1000
 """Entries asked of the log at once. Between the two, what fills one write is asked for."""
 
 P = ParamSpec("P")

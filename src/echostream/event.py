@@ -104,10 +104,10 @@ class Event(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     @property
     def size(self) -> int:
         """About how many bytes the event takes when kept: the figure that bounds count."""
-        size = len(self.data.encode()) if self.data is not None else 0
-        for text in (self.event, self.key, self.topic):
+        size = 0
+        for text in (self.data, self.event, self.key, self.topic):
             if text is not None:
-                size += len(text.encode())
+                size += len(text) if text.isascii() else len(text.encode())  # asked several times on an event's way
         return size
 
 

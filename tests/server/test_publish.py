@@ -150,6 +150,7 @@ def test_malformed_queries(hub: Inside, query: str, code: str, words: list[str])
         (JSON, b'"caf\xe9"', "not-utf-8", "UTF-8"),
         ({"Content-Type": "text/plain; charset=latin-1"}, b"x", "unsupported-charset", "latin-1"),
         ({"Content-Type": 'application/json; charset="utf-16"'}, b"1", "unsupported-charset", "utf-16"),
+        (BATCH, b'{"data":1}\n{"data":"caf\xe9"}\n', "not-utf-8", "line 2"),
         ({"Content-Type": "application/octet-stream"}, b"x", "unsupported-media-type", "octet-stream"),
         ({"Content-Type": "multipart/form-data; boundary=x"}, b"x", "unsupported-media-type", "multipart"),
         ({"Content-Type": "nonsense"}, b"x", "unsupported-media-type", "nonsense"),

@@ -83,6 +83,7 @@ class Publish:
                 raise InvalidInput(
                     name, "cannot be given for a batch; each line has its own, an end is published alone"
                 )
+        _text(body)
         return parse_batch(body, topic=publication.topic, max_events=self._bounds.batch_events)
 
     def _check_sizes(self, events: list[Event]) -> None:
@@ -150,16 +151,23 @@ def _event(publication: _Publication, body: bytes) -> Event:
         if not publication.end:
             raise InvalidEvent("data", "is missing: the body is the event's data, and it is empty")
         return Event(data=None, **fields)
-    try:
-        text = body.decode()
-    except UnicodeDecodeError as error:
-        detail = f"the body is not valid UTF-8 (byte {error.start}); send text as UTF-8, and bytes as base64"
-        raise HttpProblem(415, "not-utf-8", detail) from None
+    text = _text(body)
     if publication.media_type.startswith("text/"):
         return Event(data=text, **fields)
     if JSON_TYPE.fullmatch(publication.media_type):
         return Event.from_json(text, **fields)
     return Event(data=text, json=json_error(text) is None, **fields)
+
+
+def _text(body: bytes) -> str:
+    try:
+        return body.decode()
+    except UnicodeDecodeError as error:
+        line = body.count(b"\n", 0, error.start) + 1
+        detail = (
+            f"the body is not valid UTF-8 (line {line}, byte {error.start}); send text as UTF-8, and bytes as base64"
+        )
+        raise HttpProblem(415, "not-utf-8", detail, line=line) from None
 
 
 def _answer(published: Published, *, batch: bool, ephemeral: bool) -> ASGIApp:

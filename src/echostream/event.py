@@ -7,6 +7,7 @@ field, another event or the end of a stream. So the encoders need no checks of t
 from __future__ import annotations
 
 import re
+from copy import copy
 from typing import Any
 
 import msgspec
@@ -40,8 +41,9 @@ class Event(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     log. `event` is the type name, `key` what a conflating reader keeps the newest of,
     `retry` a reconnection delay in milliseconds. `end` finishes the topic.
 
-    Raises `InvalidEvent`: CR, LF or NUL in `event`, `id` or `key`; a name that begins with
-    `stream-`; text that is no Unicode (lone surrogates); `retry` or `time` out of range.
+    Raises `InvalidEvent`: `json` with data that is not JSON; CR, LF or NUL in `event`, `id` or
+    `key`; a name that begins with `stream-`; text that is no Unicode (lone surrogates); `retry`
+    or `time` out of range.
     """
 
     data: str | None
@@ -60,6 +62,8 @@ class Event(msgspec.Struct, frozen=True, gc=False, kw_only=True):
                 raise InvalidEvent("data", "missing; only an event that ends its topic may have none")
         else:
             _check_unicode("data", self.data)
+            if self.json and (error := json_error(self.data)) is not None:
+                raise InvalidEvent("data", f"not JSON: {error}")
         if self.event is not None:
             _check_name("event", self.event, MAX_NAME_BYTES)
             if self.event.startswith(RESERVED_PREFIX):
@@ -96,10 +100,29 @@ class Event(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     @classmethod
     def from_json(cls, text: str, **fields: Any) -> Event:
         """An event of JSON text, validated and kept as it is. Raises `InvalidEvent`."""
-        error = json_error(text)
-        if error is not None:
-            raise InvalidEvent("data", f"not JSON: {error}")
         return cls(data=text, json=True, **fields)
+
+    @classmethod
+    def read(cls, text: str, **fields: Any) -> Event:
+        """An event of text that people typed or piped: JSON when it is one JSON value, else text."""
+        event = cls(data=text, **fields)
+        return event if json_error(text) else event._trusted(json=True)
+
+    @classmethod
+    def from_log(cls, *, json: bool, **fields: Any) -> Event:
+        """An event that a log kept: its JSON was checked when it was published, and is not parsed again."""
+        event = cls(**fields)
+        return event._trusted(json=True) if json else event
+
+    def stamped(self, *, id: str | None, topic: str, time: int) -> Event:
+        """The same event with what a log gives to it."""
+        return copy(self)._trusted(id=id, topic=topic, time=time)
+
+    def _trusted(self, **fields: Any) -> Event:
+        """Set fields of an event that nobody else has yet, without the checks: they cost more than the copy."""
+        for name, value in fields.items():
+            msgspec.structs.force_setattr(self, name, value)
+        return self
 
     @property
     def size(self) -> int:

@@ -73,6 +73,33 @@ def test_what_is_not_json_is_refused(text: str):
         Event.from_json(text)
 
 
+def test_json_is_checked_however_the_event_is_made():
+    with pytest.raises(InvalidEvent, match="not JSON"):
+        Event(data='1}\n{"stream":"end"', json=True)
+
+
+@pytest.mark.parametrize(
+    ("text", "json"), [('{"a": 1}', True), ("12", True), ("plain", False), ("{", False), ("", False)]
+)
+def test_what_people_type_is_json_when_it_can_be(text: str, json: bool):
+    event = Event.read(text, event="e")
+    assert (event.data, event.json, event.event) == (text, json, "e")
+
+
+def test_a_log_stamps_a_copy():
+    event = Event(data="x", event="e", key="k")
+    stamped = event.stamped(id="a.1", topic="t", time=5)
+    assert (stamped.id, stamped.topic, stamped.time, stamped.data, stamped.event, stamped.key) == (
+        "a.1",
+        "t",
+        5,
+        "x",
+        "e",
+        "k",
+    )
+    assert (event.id, event.topic, event.time) == (None, None, None)
+
+
 @pytest.mark.parametrize("pair", ["[]", '{"a":}'])
 def test_depth_is_bounded_alike_everywhere(pair: str):
     def nested(depth: int) -> str:

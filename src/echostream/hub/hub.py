@@ -334,7 +334,7 @@ class Hub:
                 raise TooLarge("event", size=event.size, limit=self.settings.event_bytes)
 
     def _pass_by(self, event: Event) -> None:
-        self.fanout.pass_by(msgspec.structs.replace(event, id=None, time=time.time_ns() // 1_000_000))
+        self.fanout.pass_by(event.stamped(id=None, topic=event.topic or "", time=time.time_ns() // 1_000_000))
 
     def _take_page(self, page: Page) -> None:
         fanout = self.fanout

@@ -12,8 +12,6 @@ import time
 from bisect import bisect_left
 from collections.abc import AsyncGenerator, Callable, Sequence
 
-import msgspec
-
 from ..event import Event
 from ..exceptions import InvalidSetting, LogFull, LogUnavailable, PositionGone
 from ..position import new_epoch
@@ -106,7 +104,7 @@ class MemoryLog:
         entries: list[Entry] = []
         for offset, event in enumerate(events, self._newest + 1):
             name = self._topics.appended(event, offset)
-            kept = msgspec.structs.replace(event, id=f"{self._epoch}.{offset}", topic=name, time=self._time)
+            kept = event.stamped(id=f"{self._epoch}.{offset}", topic=name, time=self._time)
             entries.append(Entry(offset, kept))
         self._entries.extend(entries)
         self._newest += len(entries)

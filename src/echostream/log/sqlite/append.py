@@ -184,7 +184,7 @@ class Transaction:
             if event.end:
                 topic.finished = row[0]
             self._changed[name] = (topic, row[0], self._changed.get(name, (topic, 0, 0))[2] + 1)
-            kept = msgspec.structs.replace(event, id=f"{self.state.epoch}.{row[0]}", time=self.state.time)
+            kept = event.stamped(id=f"{self.state.epoch}.{row[0]}", topic=event.topic or "", time=self.state.time)
             self.entries.append(Entry(row[0], kept))
         if append.key is not None:
             self._remembered[append.scope] = Remembered(append.digest, rows[0][0], len(rows), self._now)

@@ -56,7 +56,7 @@ def decode(joined: bytes, epoch: str) -> list[Entry]:
             if zlib.crc32(inner) != crc:
                 raise DamagedError
             row = _fields.decode(inner)
-            event = Event(
+            event = Event.from_log(
                 data=row.data,
                 json=row.json,
                 event=row.event,

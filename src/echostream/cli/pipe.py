@@ -12,7 +12,7 @@ import threading
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from ..event import Event, json_error
+from ..event import Event
 from ..exceptions import InvalidEvent, TooLarge
 from ..wire import batch_line
 
@@ -47,8 +47,13 @@ class Piped(NamedTuple):
             data = line.decode()
         except UnicodeDecodeError:
             raise InvalidEvent("data", "is not UTF-8; convert it with iconv, or leave it out", line=number) from None
-        json = not self.text and json_error(data) is None
-        return Event(data=data, json=json, event=self.event, key=self.key)
+        return self.event_of(data)
+
+    def event_of(self, data: str) -> Event:
+        """The event of some text. Raises `InvalidEvent`."""
+        if self.text:
+            return Event(data=data, event=self.event, key=self.key)
+        return Event.read(data, event=self.event, key=self.key)
 
 
 def groups_of(descriptor: int, piped: Piped) -> Iterator[Group]:

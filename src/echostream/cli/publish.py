@@ -9,7 +9,6 @@ import msgspec
 import typer
 
 from ..client import DEFAULT_URL, Publisher, Receipt
-from ..event import Event, json_error
 from ..exceptions import EchostreamError, InvalidEvent, InvalidInput
 from .pipe import GROUP_BYTES, Group, Piped, groups_of
 from .progress import Progress
@@ -80,10 +79,8 @@ class _Publication:
     def single(self, data: str, piped: Piped, *, end: bool) -> None:
         if not data:
             raise InvalidEvent("DATA", "is empty; give the event some data")
-        json = not piped.text and json_error(data) is None
-        event = Event(data=data, json=json, event=piped.event, key=piped.key)
         self._under_way = 1
-        self.told(self._publisher.publish(self._topic, event, end=end, ephemeral=self._ephemeral), 1)
+        self.told(self._publisher.publish(self._topic, piped.event_of(data), end=end, ephemeral=self._ephemeral), 1)
 
     def lines(self, piped: Piped, *, end: bool) -> None:
         try:

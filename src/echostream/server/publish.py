@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import msgspec
 from starlette.types import ASGIApp, Receive, Scope
 
-from ..event import Event, json_error
+from ..event import Event
 from ..exceptions import HubClosed, InvalidEvent, InvalidInput, TooLarge
 from ..hub import Hub, Published
 from ..wire.batch import parse_batch
@@ -156,7 +156,7 @@ def _event(publication: _Publication, body: bytes) -> Event:
         return Event(data=text, **fields)
     if JSON_TYPE.fullmatch(publication.media_type):
         return Event.from_json(text, **fields)
-    return Event(data=text, json=json_error(text) is None, **fields)
+    return Event.read(text, **fields)
 
 
 def _text(body: bytes) -> str:

@@ -68,6 +68,11 @@ class EchostreamError(Exception):
 
     code = "error"
 
+    @property
+    def public(self) -> str:
+        """What may be told to whoever asked over the network; the text itself is for who runs the program."""
+        return str(self)
+
 
 class InvalidInput(EchostreamError, ValueError):
     """Something given by the caller cannot be used.
@@ -249,27 +254,35 @@ class Unacknowledged(EchostreamError):
 
 
 class LogError(EchostreamError):
-    """The log could not do what was asked."""
+    """The log could not do what was asked. Its text may name files; `public` does not."""
 
     code = "log-error"
+    told = "the log failed; the hub's own log says why"
+
+    @property
+    def public(self) -> str:
+        return self.told
 
 
 class LogUnavailable(LogError):
     """The log cannot be reached now; trying again may help."""
 
     code = "log-unavailable"
+    told = "the log cannot be reached now; try again (a publication with its idempotency key: it may have been kept)"
 
 
 class LogFull(LogError):
     """No room for more: nothing was appended, what is kept can be read."""
 
     code = "log-full"
+    told = "the log has no room: nothing was kept, what is kept can be read; try again later"
 
 
 class LogCorrupt(LogError):
     """A damaged entry or file. Attribute: `offset`, the entry, or None for the file."""
 
     code = "log-corrupt"
+    told = "a part of the log is damaged and is not served"
 
     def __init__(self, message: str, offset: int | None = None) -> None:
         super().__init__(message)

@@ -61,6 +61,7 @@ async def test_urls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         ("sqlite:///", "needs a file"),
         ("sqlite:///dir/", "needs a file"),
         ("sqlite:///:memory:", "memory://"),
+        ("sqlite:///a%00.db", "NUL"),
         ("sqlite:///x.db?durabilty=full", "did you mean durability"),
         ("sqlite:///x.db?durability=weak", "full or normal"),
         ("sqlite:///x.db?max_bytes=-1", "0 (no bound)"),

@@ -89,7 +89,7 @@ def problem_response(error: Exception, *, headers: Headers = ()) -> ASGIApp:
             500, "internal-error", "the request failed here; the log of the server says why", headers=headers
         )
     known = {name: value for name, value in vars(error).items() if isinstance(value, (str, int)) and name != "reason"}
-    return problem(status, error.code, str(error), facts=known, headers=headers)
+    return problem(status, error.code, error.public, facts=known, headers=headers)
 
 
 def problem(

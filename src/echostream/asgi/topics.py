@@ -60,7 +60,8 @@ class TopicResponse:
             await self._refusal(error, scope)(scope, receive, send)
             return
         if (beginning.finished and request.live) or _is_poll_without_news(request, beginning):
-            await _send_head(send, 204, [_resume_header(beginning.start), *self.headers])
+            no_more = [_resume_header(beginning.start), (b"cache-control", b"no-store"), *self.headers]
+            await _send_head(send, 204, no_more)
         elif scope["method"] == "HEAD":
             await _send_head(send, 200, self._head(request.encoder, beginning.start))
         else:
@@ -86,7 +87,7 @@ class TopicResponse:
         status = status_of(error)
         accept = header(scope, b"accept")
         if status in (429, 503):
-            return refuse(status, error.code, str(error), accept, headers=self.headers)
+            return refuse(status, error.code, error.public, accept, headers=self.headers)
         return problem_response(error, headers=self.headers)
 
     def _head(self, encoder: Encoder, start: Start) -> list[tuple[bytes, bytes]]:

@@ -174,7 +174,7 @@ class Reader:
     def fail(self, error: EchostreamError) -> None:
         """Tell an error and end. Only SSE ends cleanly then: its `stream-error` cannot be missed."""
         if self.state is not State.ENDED:
-            self._say(StreamError(code=error.code, message=str(error)), retry=self._retry())
+            self._say(StreamError(code=error.code, message=error.public), retry=self._retry())
             self._close(error.code, Ending.CLEAN if self.body.encoder.name == "sse" else Ending.CUT)
 
     def break_off(self) -> None:
@@ -288,7 +288,7 @@ class Reader:
             if damage.offset is None:
                 self.fail(damage)
             else:
-                self._lose(damage.offset + 1, dropped=1, reason="corrupt")
+                self._lose(damage.offset + 1, dropped=None, reason="corrupt")
         except EchostreamError as error:
             self.fail(error)
         except Exception:

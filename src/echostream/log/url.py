@@ -59,6 +59,8 @@ def _sqlite(parts: SplitResult) -> Log:
     path = unquote(parts.path[1:])
     if not path or path.endswith("/"):
         raise InvalidSetting("log", "sqlite:// needs a file, as in sqlite:///events.db")
+    if "\0" in path:
+        raise InvalidSetting("log", "has a NUL in its path")
     if path == ":memory:":
         raise InvalidSetting("log", "a log in memory is memory://")
     settings = _settings(parts, {"durability": str, "max_bytes": int, "max_age": float})

@@ -31,7 +31,7 @@ class HttpProblem(EchostreamError):
 def answer(error: EchostreamError) -> ASGIApp:
     """The application that answers `error` with a problem document."""
     if isinstance(error, HttpProblem):
-        return problem(error.status, error.code, str(error), facts=error.facts, headers=error.headers)
+        return problem(error.status, error.code, error.public, facts=error.facts, headers=error.headers)
     return problem_response(error)
 
 
@@ -41,4 +41,4 @@ def answer_stream(error: EchostreamError, scope: Scope) -> ASGIApp:
     if status not in (429, 503):
         return answer(error)
     accept = ", ".join(header_values(scope, b"accept")) or None
-    return refuse(status, error.code, str(error), accept, headers=[NOSNIFF])
+    return refuse(status, error.code, error.public, accept, headers=[NOSNIFF])

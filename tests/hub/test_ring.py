@@ -5,7 +5,7 @@ from __future__ import annotations
 from echostream.event import Event
 from echostream.hub.ring import SLOT_OVERHEAD, Ring
 from echostream.log.base import Entry
-from echostream.wire import SSE
+from echostream.wire import NDJSON, SSE
 
 
 def entry(offset: int, data: str = "x") -> Entry:
@@ -47,3 +47,17 @@ def test_bytes_are_made_once():
     (slot,) = ring.between(0, 1, 1)
     assert slot.encoded(SSE) is slot.encoded(SSE)
     assert slot.encoded(SSE) == b"id: e.1\ndata: x\n\n"
+
+
+def test_what_is_encoded_counts_as_long_as_it_is_in_the_ring():
+    ring = Ring(10**6, start=0)
+    ring.extend([entry(1), entry(2)], scanned_to=2, flushed=0)
+    first, second = ring.between(0, 2, 2)
+    before = ring.size
+    made = first.encoded(SSE), second.encoded(SSE), first.encoded(SSE)
+    assert ring.size == before + len(made[0]) + len(made[1])
+    ring.max_bytes = 0
+    ring.trim(flushed=2)
+    assert ring.size == 0
+    first.encoded(NDJSON)
+    assert ring.size == 0

@@ -22,9 +22,10 @@ SLOT_OVERHEAD = 400
 class Slot:
     """One entry in the ring, and its bytes per encoder, made when first wanted."""
 
-    __slots__ = ("_bytes", "event", "offset", "size")
+    __slots__ = ("_bytes", "event", "offset", "ring", "size")
 
-    def __init__(self, entry: Entry) -> None:
+    def __init__(self, entry: Entry, ring: Ring | None = None) -> None:
+        self.ring = ring  # None for one that is not, or no longer, in a ring
         self.offset = entry.offset
         self.event: Event = entry.event
         self.size = entry.event.size + SLOT_OVERHEAD
@@ -35,6 +36,9 @@ class Slot:
         made = self._bytes.get(encoder)
         if made is None:
             made = self._bytes[encoder] = encoder.event(self.event)
+            if self.ring is not None:
+                self.size += len(made)
+                self.ring.size += len(made)
         return made
 
 
@@ -53,7 +57,7 @@ class Ring:
     def extend(self, entries: Sequence[Entry], scanned_to: int, *, flushed: int) -> None:
         """Take the next page of the tail. The oldest entries go when there is no room, none after `flushed`."""
         for entry in entries:
-            slot = Slot(entry)
+            slot = Slot(entry, self)
             self._slots.append(slot)
             self._offsets.append(slot.offset)
             self.size += slot.size
@@ -65,6 +69,8 @@ class Ring:
 
     def restart(self, at: int) -> None:
         """Forget everything: what is known begins after offset `at`."""
+        for slot in self._slots[self._head :]:
+            slot.ring = None
         self._slots.clear()
         self._offsets.clear()
         self._head = self.size = 0
@@ -83,6 +89,7 @@ class Ring:
             if slot.offset > flushed:
                 break
             self.size -= slot.size
+            slot.ring = None  # whoever still holds it encodes it on their own account
             self.floor = slot.offset
             self._head += 1
         if self._head > 1024 and self._head * 2 > len(self._slots):

@@ -69,7 +69,7 @@ class Tail:
                 if damage.offset is None:
                     pause = await self._wait(damage, pause)
                 else:
-                    self._lose(damage.offset + 1, 1, "corrupt")
+                    self._lose(damage.offset + 1, None, "corrupt")  # of whose topics they were, nobody can know
             except EpochChanged:
                 replaced = True
             except EchostreamError as error:

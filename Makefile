@@ -4,6 +4,8 @@
 
 # Passed on: make run ARGS="--port 9000", make test ARGS="tests/wire -x"
 ARGS ?=
+# Much of the suite waits for real servers and a real browser: two at a time, each file in one process
+PARALLEL ?= -n 2 --dist loadfile
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -15,7 +17,7 @@ run: ## start the hub on http://127.0.0.1:8800 with its log in data/ (ARGS="--po
 
 # The tests hold the rules of the tree, so `test` needs the tools' checks alone.
 test: dev system-packages style ## install what the tests need, lint, run the tests (ARGS="tests/wire -x")
-	.venv/bin/python -m pytest $(ARGS)
+	.venv/bin/python -m pytest $(PARALLEL) $(ARGS)
 
 lint: style ## ruff, pyright (strict on src), and the rules of the tree
 	.venv/bin/python -m pytest -q tests/architecture

@@ -11,7 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from support.servers import ServerProcess, running_asgi, wait_until
+from support.servers import ServerProcess, running_asgi, running_hub, wait_until
 
 GROWTH = 5 * 1024 * 1024
 
@@ -82,3 +82,33 @@ def test_nothing_stays_behind(name: str, cycles: int, tmp_path: Path, soak: bool
         grown = resources(server)[1] - memory
         print(f"\n{name}: {cycles} readers came and went, memory grew by {grown / 1024:.0f} KiB")
     assert grown < GROWTH
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(240)
+def test_nothing_stays_behind_in_the_hub(tmp_path: Path, soak: bool):
+    cycles = 10_000 if soak else 2_000
+    with running_hub(tmp_path, log="memory://") as hub:
+        for number in range(cycles // 5):
+            cycle(hub, number)
+        wait_until(lambda: figures(hub)["echostream_readers"] == 0, within=15, what="all readers are forgotten")
+        descriptors, memory = resources(hub)
+        for number in range(cycles):
+            cycle(hub, number)
+        wait_until(lambda: figures(hub)["echostream_readers"] == 0, within=15, what="all readers are forgotten")
+        wait_until(lambda: resources(hub)[0] <= descriptors, within=20, what="no more descriptors than before")
+        after = figures(hub)
+        grown = resources(hub)[1] - memory
+        print(f"\nhub: {cycles} readers came and went, memory grew by {grown / 1024:.0f} KiB")
+    assert after["echostream_topics_followed"] == 0
+    assert after["echostream_client_addresses"] == 0
+    assert grown < GROWTH
+
+
+def figures(hub: ServerProcess) -> dict[str, float]:
+    """The hub's metrics by name."""
+    with closing(http.client.HTTPConnection("127.0.0.1", hub.port, timeout=10)) as connection:
+        connection.request("GET", "/metrics")
+        lines = connection.getresponse().read().decode().splitlines()
+    pairs = [line.rsplit(" ", 1) for line in lines if not line.startswith("#")]
+    return {name: float(value) for name, value in pairs}

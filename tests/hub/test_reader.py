@@ -288,7 +288,7 @@ async def test_a_peer_that_goes_leaves_nothing_behind(hub: Hub):
     assert report.first_event is not None
     fanout = hub.fanout
     assert not fanout.readers
-    assert fanout.topics_followed == 0
+    assert fanout.groups.topics_followed == 0
     assert not hub.listening("a")
 
 

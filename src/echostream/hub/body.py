@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import enum
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Callable
+from typing import NamedTuple
 
 from ..position import Position
 from ..wire.base import Encoder
 from ..wire.control import Control
+from .chunk import Chunk
 from .outlet import Outlet
 
-if TYPE_CHECKING:
-    from .fanout import Chunk, FanOut
-
-__all__ = ["Body", "Ending", "StreamReport"]
+__all__ = ["Body", "Ending", "StreamReport", "Tally"]
 
 
 class Ending(enum.Enum):
@@ -38,6 +37,16 @@ class StreamReport(NamedTuple):
     reason: str
 
 
+class Tally:
+    """What all streams of a hub were given."""
+
+    __slots__ = ("bytes", "events")
+
+    def __init__(self) -> None:
+        self.events = 0
+        self.bytes = 0
+
+
 class Body:
     """The one writer of an outlet outside the flush. It counts; it decides nothing.
 
@@ -45,8 +54,9 @@ class Body:
     """
 
     __slots__ = (
-        "_fanout",
+        "_clock",
         "_separate",
+        "_tally",
         "bytes",
         "encoder",
         "events",
@@ -57,24 +67,25 @@ class Body:
         "told",
     )
 
-    def __init__(self, encoder: Encoder, outlet: Outlet, fanout: FanOut) -> None:
+    def __init__(self, encoder: Encoder, outlet: Outlet, *, tally: Tally, clock: Callable[[], float]) -> None:
         self.encoder = encoder
         self.outlet = outlet
         self.events = 0
         self.bytes = 0
         self.told = 0
         self.first_event: float | None = None
-        self.started = self.last_write = fanout.clock()
-        self._fanout = fanout
+        self.started = self.last_write = clock()
+        self._clock = clock
+        self._tally = tally
         self._separate = False
 
     def put(self, data: bytes) -> None:
         """Write bytes, if there are any."""
         if data:
             self.outlet.write(data)
-            self.last_write = self._fanout.clock()
+            self.last_write = self._clock()
             self.bytes += len(data)
-            self._fanout.delivered_bytes += len(data)
+            self._tally.bytes += len(data)
 
     def say(self, control: Control, at: Position, *, retry: int | None = None) -> bool:
         """Write a control event at a position; False where the format cannot say it."""
@@ -91,7 +102,7 @@ class Body:
             self.first_event = self.last_write
         self.told = chunk.offset
         self.events += chunk.events
-        self._fanout.delivered += chunk.events
+        self._tally.events += chunk.events
 
     def end(self, ending: Ending) -> None:
         """Close the outlet in that way."""
@@ -103,5 +114,5 @@ class Body:
     def report(self, stream: str, topics: int, reason: str) -> StreamReport:
         """What it was, now that it has ended."""
         first = None if self.first_event is None else self.first_event - self.started
-        duration = self._fanout.clock() - self.started
+        duration = self._clock() - self.started
         return StreamReport(stream, topics, self.encoder.name, self.events, self.bytes, duration, first, reason)

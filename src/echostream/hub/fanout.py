@@ -17,103 +17,22 @@ The rules:
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Iterator
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from collections.abc import Callable
 
 from ..event import Event
 from ..exceptions import EpochChanged
 from ..log.base import Entry
 from ..position import Position
-from ..topic import TopicSet
 from ..wire.base import Encoder
 from ..wire.control import StreamGap
+from .body import Tally
+from .chunk import Chunk, chunked
+from .groups import Follower, Group, Groups
 from .ring import Ring, Slot
 
-if TYPE_CHECKING:
-    from .reader import Reader
-
-__all__ = ["Chunk", "FanOut", "Group", "Waiter", "chunked"]
+__all__ = ["FanOut"]
 
 logger = logging.getLogger("echostream.hub")
-
-MAX_ROUTES = 20_000
-"""Topic names whose groups are remembered; past it the memory is begun anew."""
-
-
-class Waiter(Protocol):
-    """Someone in this process who wants to know that there is something to read."""
-
-    def wake(self) -> None: ...
-
-    def pass_by(self, event: Event) -> None:
-        """Take an ephemeral event now, or never."""
-        ...
-
-
-class Chunk(NamedTuple):
-    """Bytes for one write: `events` whole events, the last at `offset`."""
-
-    data: bytes
-    offset: int
-    events: int
-
-
-def chunked(encoded: Iterable[tuple[int, bytes]], separator: bytes, limit: int) -> Iterator[Chunk]:
-    """Gather encoded events into chunks of at most `limit` bytes, or one event that is larger."""
-    parts: list[bytes] = []
-    size = last = 0
-    for offset, data in encoded:
-        if parts and size + len(data) > limit:
-            yield Chunk(separator.join(parts), last, len(parts))
-            parts, size = [], 0
-        parts.append(data)
-        size += len(data) + len(separator)
-        last = offset
-    if parts:
-        yield Chunk(parts[0] if len(parts) == 1 else separator.join(parts), last, len(parts))
-
-
-class Group:
-    """Everyone who follows the same topics in the same format (None: events, in this process)."""
-
-    __slots__ = (
-        "bytes",
-        "encoder",
-        "ends",
-        "events",
-        "fresh",
-        "last_offset",
-        "last_write",
-        "live",
-        "members",
-        "topics",
-        "waiting",
-    )
-
-    def __init__(self, topics: TopicSet, encoder: Encoder | None, now: float) -> None:
-        self.topics = topics
-        self.encoder = encoder
-        self.live: set[Reader] = set()
-        self.fresh: set[Reader] = set()  # live ones who have not had an event yet
-        self.waiting: set[Waiter] = set()
-        self.members = 0
-        self.ends: dict[str, int] = {}
-        self.events = 0  # written to each live reader so far: a reader's share is a difference
-        self.bytes = 0
-        self.last_write = now
-        self.last_offset = 0
-
-    @property
-    def end_offset(self) -> int | None:
-        """Where the last of the topics was ended; None while one is open, or with patterns."""
-        if self.topics.patterns or len(self.ends) < len(self.topics.names):
-            return None
-        return max(self.ends.values())
-
-    def note_end(self, slot_topic: str | None, offset: int) -> None:
-        """A topic was ended at `offset`."""
-        if slot_topic in self.topics.names:
-            self.ends[str(slot_topic)] = offset
 
 
 class FanOut:
@@ -125,90 +44,26 @@ class FanOut:
         self.flushed = ring.end
         self.chunk_bytes = chunk_bytes
         self.clock = clock
-        self.readers: set[Reader] = set()
-        self.delivered = 0
-        self.delivered_bytes = 0
+        self.groups = Groups(clock)
+        self.readers: set[Follower] = set()
+        self.tally = Tally()
         self.ephemeral_dropped = 0
-        self._groups: dict[tuple[TopicSet, Encoder | None], Group] = {}
-        self._by_name: dict[str, set[Group]] = {}
-        self._by_pattern: set[Group] = set()
-        self._routes: dict[str, tuple[Group, ...]] = {}
-        self._ahead: set[Reader] = set()
-        self._broken: list[Reader] = []
-
-    # -- who follows what
-
-    def enter(self, topics: TopicSet, encoder: Encoder | None) -> Group:
-        """The group of that kind, with one member more."""
-        key = (topics, encoder)
-        group = self._groups.get(key)
-        if group is None:
-            group = self._groups[key] = Group(topics, encoder, self.clock())
-            for name in topics.names:
-                self._by_name.setdefault(name, set()).add(group)
-                self._routes.pop(name, None)
-            if topics.patterns:
-                self._by_pattern.add(group)
-                self._routes.clear()
-        group.members += 1
-        return group
-
-    def leave(self, group: Group) -> None:
-        """One member less; a group without members is forgotten."""
-        group.members -= 1
-        if group.members:
-            return
-        del self._groups[(group.topics, group.encoder)]
-        for name in group.topics.names:
-            groups = self._by_name[name]
-            groups.discard(group)
-            if not groups:
-                del self._by_name[name]
-            self._routes.pop(name, None)
-        if group.topics.patterns:
-            self._by_pattern.discard(group)
-            self._routes.clear()
-
-    def dismiss(self, group: Group, waiter: Waiter) -> None:
-        """Take someone who waits out of a group that they entered."""
-        group.waiting.discard(waiter)
-        self.leave(group)
-
-    def routes(self, topic: str) -> tuple[Group, ...]:
-        """The groups that follow a topic of this name."""
-        groups = self._routes.get(topic)
-        if groups is None:
-            if len(self._routes) >= MAX_ROUTES:
-                self._routes.clear()
-            found = set(self._by_name.get(topic, ()))
-            found.update(group for group in self._by_pattern if group.topics.matches(topic))
-            groups = self._routes[topic] = tuple(found)
-        return groups
-
-    @property
-    def topics_followed(self) -> int:
-        """How many names and patterns are followed by someone."""
-        patterns = {pattern for group in self._by_pattern for pattern in group.topics.patterns}
-        return len(self._by_name) + len(patterns)
-
-    @property
-    def live(self) -> int:
-        """How many readers stand at `flushed`."""
-        return sum(len(group.live) for group in self._groups.values())
+        self._ahead: set[Follower] = set()
+        self._broken: list[Follower] = []
 
     # -- joining
 
-    def join(self, reader: Reader) -> None:
+    def join(self, reader: Follower) -> None:
         """Make a reader live whose position is `flushed`."""
         reader.group.live.add(reader)
         if reader.body.first_event is None:
             reader.group.fresh.add(reader)
 
-    def wait_for_flush(self, reader: Reader) -> None:
+    def wait_for_flush(self, reader: Follower) -> None:
         """Keep a reader aside that has read further in the log than the last flush came."""
         self._ahead.add(reader)
 
-    def forget(self, reader: Reader) -> None:
+    def forget(self, reader: Follower) -> None:
         """Take a reader out of every set. O(1)."""
         self.readers.discard(reader)
         self._ahead.discard(reader)
@@ -225,7 +80,7 @@ class FanOut:
         slots = self.ring.between(self.flushed, end, limit=len(self.ring))
         touched: dict[Group, list[Slot]] = {}
         for slot in slots:
-            for group in self.routes(slot.event.topic or ""):
+            for group in self.groups.routes(slot.event.topic or ""):
                 touched.setdefault(group, []).append(slot)
         self.flushed = end
         for group, matching in touched.items():
@@ -238,7 +93,7 @@ class FanOut:
 
     def pass_by(self, event: Event) -> None:
         """Give an ephemeral event to whoever is live now; who is behind does without, counted."""
-        for group in self.routes(event.topic or ""):
+        for group in self.groups.routes(event.topic or ""):
             for waiter in group.waiting:
                 waiter.pass_by(event)
             if group.encoder is not None:
@@ -276,11 +131,11 @@ class FanOut:
         self.ring.restart(newest)
         self._wake_all()
 
-    def _live_readers(self) -> list[Reader]:
-        return [reader for group in self._groups.values() for reader in group.live]
+    def _live_readers(self) -> list[Follower]:
+        return [reader for group in self.groups for reader in group.live]
 
     def _wake_all(self) -> None:
-        for group in self._groups.values():
+        for group in self.groups:
             for waiter in group.waiting:
                 waiter.wake()
 
@@ -334,9 +189,9 @@ class FanOut:
             group.fresh.clear()
         group.events += chunk.events
         group.bytes += len(chunk.data)
-        self.delivered += chunk.events * len(group.live)
-        self.delivered_bytes += len(chunk.data) * len(group.live)
-        full: list[Reader] = []
+        self.tally.events += chunk.events * len(group.live)
+        self.tally.bytes += len(chunk.data) * len(group.live)
+        full: list[Follower] = []
         data = chunk.data
         for reader in group.live:
             outlet = reader.outlet

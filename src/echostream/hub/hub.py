@@ -241,7 +241,7 @@ class Hub:
 
     def listening(self, topic: str) -> bool:
         """Whether anyone follows the topic now."""
-        return self._fanout is not None and bool(self._fanout.routes(topic))
+        return self._fanout is not None and bool(self._fanout.groups.routes(topic))
 
     # -- subscribing
 
@@ -300,13 +300,13 @@ class Hub:
             epoch=fanout.epoch,
             newest=fanout.ring.end,
             readers=len(fanout.readers),
-            live=fanout.live,
+            live=fanout.groups.live,
             subscriptions=len(self.subscriptions),
-            topics_followed=fanout.topics_followed,
+            topics_followed=fanout.groups.topics_followed,
             published=self._published,
             published_bytes=self._published_bytes,
-            delivered=fanout.delivered,
-            delivered_bytes=fanout.delivered_bytes,
+            delivered=fanout.tally.events,
+            delivered_bytes=fanout.tally.bytes,
             ephemeral_dropped=fanout.ephemeral_dropped,
             ring_bytes=fanout.ring.size,
         )

@@ -58,6 +58,10 @@ class Pace:
             due = self._stuck_since + self._settings.send_timeout
         return due if self._deadline is None else min(due, self._deadline)
 
+    def retry(self) -> int:
+        """Milliseconds after which the peer is to come back, jittered so that many do not come at once."""
+        return int(self._settings.retry * 1000 * random.uniform(0.5, 1.5))  # noqa: S311
+
     def _look_below_the_mark(self, stuck_since: float | None, taken: int) -> None:
         """Notice a peer that takes nothing, though what waits does not fill the outlet; and that it takes again.
 

@@ -15,7 +15,6 @@ import asyncio
 import enum
 import functools
 import logging
-import random
 import secrets
 from collections.abc import Callable, Iterable
 from typing import Concatenate, ParamSpec
@@ -27,7 +26,8 @@ from ..topic import TopicSet
 from ..wire.base import Encoder
 from ..wire.control import Control, StreamAt, StreamEnd, StreamError, StreamGap, StreamOpen
 from .body import Body, Ending, StreamReport
-from .fanout import FanOut, chunked
+from .chunk import chunked
+from .fanout import FanOut
 from .outlet import Outlet
 from .pace import Due, Pace
 from .ring import Slot
@@ -83,7 +83,6 @@ class Reader:
         "_on_end",
         "_pace",
         "_page_limit",
-        "_retry_after",
         "_start",
         "_timers",
         "_until",
@@ -114,7 +113,7 @@ class Reader:
     ) -> None:
         self.fanout = fanout
         self.outlet = outlet
-        self.body = Body(encoder, outlet, fanout)
+        self.body = Body(encoder, outlet, tally=fanout.tally, clock=fanout.clock)
         self.stream = secrets.token_urlsafe(16)
         self.state = State.CATCHING
         self.position = start.offset
@@ -123,13 +122,12 @@ class Reader:
         self._start = start
         self._log = log
         self._timers = timers
-        self._retry_after = settings.retry
         self._until = until
         self._on_end = on_end
         self._page_limit = 64
         self._base_events = self._base_bytes = 0
         self._pace = Pace(settings, self.body.started)
-        self.group = fanout.enter(topics, encoder)
+        self.group = fanout.groups.enter(topics, encoder)
         fanout.readers.add(self)
         outlet.on_drained = self._drained
         outlet.on_gone = self._gone
@@ -146,7 +144,7 @@ class Reader:
             return
         self.body.put(self.body.encoder.opening)
         opened = StreamOpen(stream=self.stream, epoch=start.epoch, from_=str(self.place), resume=start.resume)
-        self._say(opened, retry=self._retry())
+        self._say(opened, retry=self._pace.retry())
         if start.gap is not None:
             self._say(start.gap)
         self._look_again()
@@ -163,7 +161,7 @@ class Reader:
         if self.state is State.ENDED:
             return
         returning = reason in RETURNING
-        told = self._say(StreamEnd(reason=reason), retry=self._retry() if returning else None)
+        told = self._say(StreamEnd(reason=reason), retry=self._pace.retry() if returning else None)
         if returning and not told:
             self._close(reason, Ending.CUT)
         else:
@@ -174,7 +172,7 @@ class Reader:
     def fail(self, error: EchostreamError) -> None:
         """Tell an error and end. Only SSE ends cleanly then: its `stream-error` cannot be missed."""
         if self.state is not State.ENDED:
-            self._say(StreamError(code=error.code, message=error.public), retry=self._retry())
+            self._say(StreamError(code=error.code, message=error.public), retry=self._pace.retry())
             self._close(error.code, Ending.CLEAN if self.body.encoder.name == "sse" else Ending.CUT)
 
     def break_off(self) -> None:
@@ -348,10 +346,6 @@ class Reader:
             self.body.put(self.body.encoder.heartbeat)
         self.body.last_write = now  # also in a format that has no heartbeat: the next look is one period away
 
-    def _retry(self) -> int:
-        """Milliseconds after which to come back, jittered so that many do not come at once."""
-        return int(self._retry_after * 1000 * random.uniform(0.5, 1.5))  # noqa: S311
-
     def _look_again(self) -> None:
         self._timers.schedule(self, self._pace.next_look(self._idle_since))
 
@@ -384,7 +378,7 @@ class Reader:
         self.state = State.ENDED
         self._timers.cancel(self)
         self.fanout.forget(self)
-        self.fanout.leave(self.group)
+        self.fanout.groups.leave(self.group)
         if self.task is not None and self.task is not asyncio.current_task():
             self.task.cancel()
         try:

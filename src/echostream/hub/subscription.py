@@ -10,19 +10,18 @@ import asyncio
 import contextlib
 from collections import deque
 from collections.abc import AsyncIterator, Iterator
-from typing import TYPE_CHECKING, Self
+from typing import Protocol, Self
+from weakref import WeakSet
 
 from ..event import Event
 from ..exceptions import EpochChanged, HubClosed, LogCorrupt, PositionGone
-from ..log.base import Entry
+from ..log.base import Entry, Log
 from ..position import Position
 from ..topic import TopicSet
+from .fanout import FanOut
+from .groups import Group
+from .ring import Slot
 from .start import Start, find_start, finished_at
-
-if TYPE_CHECKING:
-    from .fanout import Group
-    from .hub import Hub
-    from .ring import Slot
 
 __all__ = ["Inbox", "Subscription"]
 
@@ -31,6 +30,18 @@ BORROWED = 100
 
 EPHEMERAL_WAITING = 256
 """Ephemeral events that may wait for the loop that iterates; the oldest are dropped past it, counted."""
+
+
+class _Home(Protocol):
+    """What a subscription needs of its hub."""
+
+    log: Log
+    subscriptions: WeakSet[Subscription]
+
+    @property
+    def fanout(self) -> FanOut: ...
+
+    def check_open(self) -> None: ...
 
 
 class Inbox:
@@ -77,7 +88,7 @@ class Subscription:
     what the log raises.
     """
 
-    def __init__(self, hub: Hub, topics: TopicSet, *, since: str, last_event_id: str | None) -> None:
+    def __init__(self, hub: _Home, topics: TopicSet, *, since: str, last_event_id: str | None) -> None:
         self.topics = topics
         self.start: Start | None = None
         self._hub = hub
@@ -109,7 +120,7 @@ class Subscription:
             self._hub.check_open()
             fanout = self._hub.fanout
             self._loop = asyncio.get_running_loop()
-            self._group = group = fanout.enter(self.topics, None)
+            self._group = group = fanout.groups.enter(self.topics, None)
             group.waiting.add(self._inbox)
             self._hub.subscriptions.add(self)
             try:
@@ -137,7 +148,7 @@ class Subscription:
     def _leave(self) -> None:
         self._hub.subscriptions.discard(self)
         if self._group is not None:
-            self._hub.fanout.dismiss(self._group, self._inbox)
+            self._hub.fanout.groups.dismiss(self._group, self._inbox)
             self._group = None
 
     def __del__(self) -> None:
@@ -145,7 +156,7 @@ class Subscription:
         # The garbage collector may call this from any thread.
         if self._group is not None and self._loop is not None:
             with contextlib.suppress(RuntimeError):  # the loop is closed, and all is over
-                self._loop.call_soon_threadsafe(self._hub.fanout.dismiss, self._group, self._inbox)
+                self._loop.call_soon_threadsafe(self._hub.fanout.groups.dismiss, self._group, self._inbox)
 
     # -- iterating
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 
 import pytest
@@ -75,6 +76,51 @@ def test_how_a_last_id_is_taken_is_told(hub: Inside, last: str, resume: str) -> 
     with hub.stream("/topics/resume", Last_Event_ID=text) as response:
         assert response.getheader("echostream-resume") == resume
         assert f'"resume":"{resume}"'.encode() in read_until(response, b'"resume"')
+
+
+@pytest.fixture(scope="module")
+def trimmed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Inside, str]]:
+    """A hub, and a position after which `lost` has lost its second event and kept its third."""
+    log = f"sqlite:///{tmp_path_factory.mktemp('trimmed') / 'small.db'}?max_bytes=20000"
+    with serving(log) as before:  # a hub of its own: what one has published itself it still gives from its ring
+        before.ask("POST", "/topics/quiet", "first")
+        start = before.ask("POST", "/topics/lost", "first").json["id"]
+        before.ask("POST", "/topics/lost", "second")
+    with serving(log) as inside:
+        for _ in range(30):
+            inside.ask("POST", "/topics/noise", "x" * 1000)
+        inside.ask("POST", "/topics/lost", "third")
+        yield inside, start
+
+
+def test_a_trimmed_position_is_told_as_a_gap_in_header_and_stream(trimmed: tuple[Inside, str]) -> None:
+    hub, start = trimmed
+    oldest = hub.ask("GET", "/stream?topic=**&live=false&format=json").json[0]["id"]
+    with hub.stream("/topics/lost", Last_Event_ID=start) as response:
+        assert response.getheader("echostream-resume") == "gap"
+        told = read_until(response, b"data: third").decode()
+    opened, gap, event = told.split("\n\n")
+    assert json.loads(opened.split("data: ")[1])["resume"] == "gap"
+    assert gap.startswith("event: stream-gap\n")
+    facts = json.loads(gap.split("data: ")[1])
+    assert facts == {"after": start, "oldest": oldest, "dropped": None, "reason": "trimmed"}
+    assert event.endswith("data: third\n")
+
+
+@pytest.mark.parametrize("form", ["ndjson", "json", "text"])
+def test_a_gap_is_told_in_the_header_of_every_format(trimmed: tuple[Inside, str], form: str) -> None:
+    hub, start = trimmed
+    answer = hub.ask("GET", f"/topics/lost?live=false&format={form}", headers={"Last-Event-ID": start})
+    assert (answer.status, answer.headers["echostream-resume"]) == (200, "gap")
+    assert b"third" in answer.body
+    assert (b'"stream":"gap"' in answer.body) is (form == "ndjson")
+
+
+def test_a_quiet_topic_beside_a_trimmed_one_has_no_gap(trimmed: tuple[Inside, str]) -> None:
+    hub, start = trimmed
+    answer = hub.ask("GET", "/topics/quiet?live=false", headers={"Last-Event-ID": start})
+    assert answer.headers["echostream-resume"] == "resumed"
+    assert b"stream-gap" not in answer.body
 
 
 def test_the_hubs_own_topics_can_be_read(hub: Inside) -> None:

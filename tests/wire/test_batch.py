@@ -68,7 +68,8 @@ def test_any_json(texts: list[str]) -> None:
         (b'{"data":1,"event":"a\\nid: 1"}', "event", "LF"),
         (b'{"data":1,"key":"a\\u0000"}', "key", "NUL"),
         (b'{"data":1e400}', "data", "not JSON"),
-        (b'{"data":' + b"[" * 5000 + b"]" * 5000 + b"}", "batch", "not JSON"),
+        (b'{"data":' + b"[" * 201 + b"]" * 201 + b"}", "data", "nested deeper than 200"),
+        (b'{"data":' + b"[" * 50_000 + b"]" * 50_000 + b"}", "data", "nested deeper than 200"),
     ],
 )
 def test_a_bad_line_refuses_the_batch(line: bytes, field: str, reason: str) -> None:

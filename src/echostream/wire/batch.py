@@ -13,7 +13,7 @@ from typing import Any
 
 import msgspec
 
-from ..event import Event
+from ..event import MAX_JSON_DEPTH, Event
 from ..exceptions import InvalidEvent, TooLarge
 from .envelope import one_line
 
@@ -77,7 +77,9 @@ def _parse_line(line: bytes, number: int, topic: str | None) -> Event:
         parsed = _decode(line)
     except msgspec.ValidationError as error:
         raise _explained(str(error), number) from None
-    except (ValueError, RecursionError, msgspec.MsgspecError) as error:
+    except RecursionError:  # where the interpreter stands more, `Event` refuses it in the same words
+        raise InvalidEvent("data", f"not JSON: nested deeper than {MAX_JSON_DEPTH}", line=number) from None
+    except (ValueError, msgspec.MsgspecError) as error:
         raise InvalidEvent("batch", f"not JSON: {error}", line=number) from None
     _refuse_duplicates(line, number)
     raw = bytes(parsed.data)

@@ -149,6 +149,16 @@ async def test_forgotten_topics_merge_into_a_floor(kind: str, tmp_path: Path, mo
         assert [e.offset for e in await read_all(log, 7, TopicSet(["t/1"]))] == [offset]
 
 
+async def test_ever_new_topics_do_not_fill_the_writer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sqlite_append, "TOPICS_CACHED", 20)
+    async with opened(SqliteLog(tmp_path / "log.db", durability="normal")) as log:
+        for _ in range(2):
+            for i in range(0, 60, 3):
+                await log.append([Event(data="x", topic=f"t/{j}") for j in range(i, i + 3)])
+                assert len(log._writer._writing.topics) <= 20
+        assert len(await log.topics(100)) == 60
+
+
 async def test_a_finished_topic_is_remembered_among_the_others(tmp_path: Path) -> None:
     for log in (MemoryLog(max_bytes=4_000), SqliteLog(tmp_path / "log.db", max_bytes=4_000)):
         async with opened(log):

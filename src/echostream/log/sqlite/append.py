@@ -88,6 +88,12 @@ class Writing:
         self.trimmed = 0  # entries trimmed since topics were last forgotten
         self.topics: dict[str, _Topic] = {}
 
+    def know(self, name: str, topic: _Topic) -> None:
+        """Keep a topic at hand. Bounded, since publishing under ever new names must not fill memory."""
+        if len(self.topics) >= TOPICS_CACHED and name not in self.topics:
+            self.topics.clear()
+        self.topics[name] = topic
+
 
 class Transaction:
     """One group of appends, between BEGIN and COMMIT. `now` is milliseconds since 1970."""
@@ -163,15 +169,12 @@ class Transaction:
     def _topic(self, name: str) -> _Topic | None:
         if name in self._changed:
             return self._changed[name][0]
-        cache = self._writing.topics
-        topic = cache.get(name)
+        topic = self._writing.topics.get(name)
         if topic is None:
             row = self._database.row("SELECT id, finished FROM topics WHERE name = ?", (name,))
             if row is not None:
                 topic = _Topic(*row)
-                if len(cache) >= TOPICS_CACHED:
-                    cache.clear()
-                cache[name] = topic
+                self._writing.know(name, topic)
         return topic
 
     def _accept(
@@ -180,7 +183,7 @@ class Transaction:
         for row, event in zip(rows, append.events, strict=True):
             name = event.topic or ""
             topic = topics[name]
-            self._writing.topics[name] = topic
+            self._writing.know(name, topic)
             if event.end:
                 topic.finished = row[0]
             self._changed[name] = (topic, row[0], self._changed.get(name, (topic, 0, 0))[2] + 1)

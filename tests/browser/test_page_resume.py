@@ -63,6 +63,16 @@ def test_a_hidden_page_gives_its_connection_back_and_goes_on_later(page: Page, h
     expect(page.locator("#resume")).to_have_text("resumed, nothing lost")
 
 
+def test_a_page_opened_in_the_background_gives_its_connection_back_too(page: Page, hub: ServerProcess) -> None:
+    page.clock.install()
+    page.add_init_script("Object.defineProperty(document, 'visibilityState', { value: 'hidden', configurable: true })")
+    watch(page, hub, "behind")
+    page.clock.fast_forward(21_000)
+    expect(page.locator("#connection")).to_have_text("Paused")
+    set_visibility(page, "visible")
+    expect(page.locator("#connection")).to_have_text("Live")
+
+
 def test_what_is_no_longer_kept_is_told_as_a_gap(page: Page, tmp_path: Path) -> None:
     with running_hub(tmp_path, log=f"sqlite:///{tmp_path / 'small.db'}?max_bytes=20000") as hub:
         page.clock.install()

@@ -18,7 +18,7 @@ import { View } from "./view.js";
 
 /** How many events are replayed to learn the topics there are. */
 const REPLAY = 200;
-/** A tab that was hidden for so long gives its connection back; its position is kept. */
+/** A tab that is hidden for so long gives its connection back; its position is kept. */
 const HIDDEN = 20_000;
 const DRAW_EVERY = 500;
 const SUGGEST_AFTER = 100;
@@ -161,11 +161,13 @@ function startChoosing() {
 
 function startResting() {
   let hidden = 0;
-  document.addEventListener("visibilitychange", () => {
+  const look = () => {
     clearTimeout(hidden);
     if (document.visibilityState === "hidden") hidden = setTimeout(() => stream.pause(), HIDDEN);
     else stream.start();
-  });
+  };
+  document.addEventListener("visibilitychange", look);
+  look(); // a tab opened in the background sees no change until somebody turns to it
   addEventListener("online", () => stream.hurry());
   addEventListener("focus", () => stream.hurry());
   addEventListener("pagehide", () => stream.pause());

@@ -112,6 +112,12 @@ def test_a_value_nested_past_all_reason_is_shown_in_linear_time(modules: Page) -
     assert squeezed(got["whole"]) == deep
 
 
+def test_a_string_of_escapes_alone_is_one_token_still(modules: Page) -> None:
+    text = '{"a":"' + r"\n" * 500_000 + '"}'
+    (got,) = modules.evaluate(JSON, [text])
+    assert squeezed(got["whole"]) == text
+
+
 def squeezed(text: str) -> str:
     """Without the space between tokens. Strings among the cases have none that matters."""
     return "".join(text.split())

@@ -204,6 +204,18 @@ async def test_keys_in_the_file_are_bounded(tmp_path: Path, monkeypatch: pytest.
         assert log._writer._writing.keys == 1
 
 
+async def test_keys_of_a_clock_that_was_set_back_are_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sqlite_append, "IDEMPOTENCY_KEYS", 5)
+    year = 365 * 86_400_000
+    clock = [2_000_000 + year]
+    async with opened(SqliteLog(tmp_path / "log.db", now=lambda: clock[0])) as log:
+        for i in range(12):
+            await log.append(events("a", str(i)), IdempotencyKey(f"k{i}"))
+            clock[0] -= year * (i == 4)
+        assert log._writer._writing.keys == 5
+        assert await log.append(events("a", "11"), IdempotencyKey("k11")) == [12]
+
+
 def test_a_scope_is_its_parts() -> None:
     """No two different keys meet by how their parts are joined."""
     of = idempotency.scope_of

@@ -12,7 +12,7 @@ import time
 from bisect import bisect_left
 from collections.abc import AsyncGenerator, Callable, Sequence
 
-from ..event import Event
+from ..event import MAX_TIME, Event
 from ..exceptions import InvalidSetting, LogFull, LogUnavailable, PositionGone
 from ..position import new_epoch
 from ..topic import TopicSet
@@ -80,7 +80,7 @@ class MemoryLog:
         self._check_open()
         if not events:
             return []
-        now = self._now()
+        now = min(self._now(), MAX_TIME)  # a clock gone wild must not make entries that no event can be
         scope = fingerprint = b""
         if key is not None:
             scope, fingerprint = scope_of(key, events), digest(events)

@@ -144,6 +144,18 @@ class LogReading(LogFacts):
             wanted = {0: 0, 1_000_000: 0, 1_000_001: 2, 2_000_000: 2, 2_000_001: 4, 3_000_000: 4, 3_000_001: 5}
             assert {time: await log.at_time(time) for time in wanted} == wanted
 
+    async def test_a_clock_beyond_all_dates_spoils_nothing(self, make_log: MakeLog) -> None:
+        if not self.has_clock:
+            return
+        clock = [0]
+        async with opened(make_log(now=lambda: clock[0])) as log:
+            for time in (-5_000, 2**60, 1_000_000):  # before 1970, and after the year 9999
+                clock[0] = time
+                await log.append(events("a", str(time)))
+            entries = await read_all(log, (await log.bounds()).oldest - 1)  # the first may be too old by now
+            latest = 253_402_300_799_999  # the last that an event can have
+            assert [entry.event.time for entry in entries][-2:] == [latest, latest]
+
     async def test_at_time_after_trimming(self, make_log: MakeLog) -> None:
         async with opened(make_log(max_bytes=SMALL)) as log:
             await fill(log, "a", 20)

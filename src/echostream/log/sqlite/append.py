@@ -17,8 +17,9 @@ from typing import Any
 
 import msgspec
 
-from ...event import Event
+from ...event import MAX_TIME, Event
 from ...exceptions import EchostreamError, LogFull, TopicFinished
+from ...position import MAX_OFFSET
 from ..base import IDEMPOTENCY_KEYS, IDEMPOTENCY_SECONDS, Entry, IdempotencyKey
 from ..idempotency import Remembered
 from ..memory_topics import MAX_EMPTY_TOPICS
@@ -102,9 +103,9 @@ class Transaction:
         self._database = database
         self._writing = writing
         self._retention = retention
-        self._now = now
+        self._now = min(now, MAX_TIME)  # a clock gone wild must not make entries that no event can be
         self.state = msgspec.structs.replace(writing.state)
-        self.state.time = max(self.state.time, now)  # never back, so that at_time can search
+        self.state.time = max(self.state.time, self._now)  # never back, so that at_time can search
         self._rows: list[tuple[int, int, int, int, str]] = []
         self._changed: dict[str, tuple[_Topic, int, int]] = {}  # name: (topic, newest, entries added)
         self._remembered: dict[str, Remembered] = {}
@@ -242,7 +243,8 @@ class Transaction:
         expired = self._now - IDEMPOTENCY_SECONDS * 1000
         keys -= self._database.run(_FORGET_KEYS, (TRIM_ROWS + len(rows), expired))
         if keys > IDEMPOTENCY_KEYS:
-            keys -= self._database.run(_FORGET_KEYS, (keys - IDEMPOTENCY_KEYS, self._now))
+            # Whatever their time: a clock that was set back leaves keys of its future.
+            keys -= self._database.run(_FORGET_KEYS, (keys - IDEMPOTENCY_KEYS, MAX_OFFSET))
         self._writing.keys = keys
 
     def _trim(self) -> None:

@@ -231,6 +231,44 @@ async def test_a_second_opener_is_refused(tmp_path: Path) -> None:
         assert data_of(await read_all(log)) == ["1"]
 
 
+def test_a_forked_child_does_not_hold_a_log_that_was_closed(tmp_path: Path) -> None:
+    code = """
+        import asyncio, os, sys
+        from echostream.log.sqlite import SqliteLog
+
+        async def main():
+            log = SqliteLog(sys.argv[1])
+            await log.open()
+            waits, ends = os.pipe()
+            child = os.fork()
+            if not child:
+                os.close(ends)
+                os.read(waits, 1)
+                os._exit(0)
+            await log.aclose()
+            try:
+                log = SqliteLog(sys.argv[1])
+                await log.open()
+                await log.aclose()
+                print("open again")
+            finally:
+                os.close(ends)
+                os.waitpid(child, 0)
+
+        asyncio.run(main())
+        """
+    done = run(code, str(tmp_path / "log.db"))
+    assert done.stdout == "open again\n", done.stderr
+
+
+async def test_a_link_in_the_locks_place_is_not_followed(tmp_path: Path) -> None:
+    (tmp_path / "precious").write_text("precious")
+    (tmp_path / "log.db.lock").symlink_to(tmp_path / "precious")
+    with pytest.raises(LogUnavailable, match=r"log\.db\.lock.*remove that link"):
+        await SqliteLog(tmp_path / "log.db").open()
+    assert (tmp_path / "precious").read_text() == "precious"
+
+
 async def test_opening_is_cancelled_cleanly(tmp_path: Path) -> None:
     for _ in range(5):
         log = SqliteLog(tmp_path / "log.db")

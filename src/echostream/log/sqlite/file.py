@@ -10,6 +10,7 @@ so a file at the log's path is always complete, whatever moment the power went.
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import os
 import struct
@@ -34,12 +35,14 @@ class FileLock:
         try:
             self._descriptor = self._take(path)
         except OSError as error:
-            raise LogUnavailable(f"cannot lock {self.path}: {error.strerror}; make its directory writable") from error
+            advice = "remove that link" if error.errno == errno.ELOOP else "make it and its directory writable"
+            raise LogUnavailable(f"cannot lock {self.path}: {error.strerror}; {advice}") from error
 
     def _take(self, path: Path) -> int:
         while True:
             self.made = not self.path.exists()
-            descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+            # NOFOLLOW: in a directory of many users, a link put here would have us empty the file it names.
+            descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o644)
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 if self._same(descriptor):
@@ -72,6 +75,8 @@ class FileLock:
                 self.path.unlink()
             else:
                 os.ftruncate(self._descriptor, 0)
+        with contextlib.suppress(OSError):
+            fcntl.flock(self._descriptor, fcntl.LOCK_UN)  # a forked child has the descriptor too: closing is not enough
         os.close(self._descriptor)
 
 

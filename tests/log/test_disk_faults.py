@@ -106,6 +106,27 @@ async def test_a_failed_sync_cannot_bring_the_group_back(tmp_path: Path, disk: F
         assert await log.append(event("2")) == [2]
 
 
+async def test_a_write_that_landed_and_failed_cannot_bring_the_group_back(tmp_path: Path, disk: FaultyDisk) -> None:
+    """The commit frame is whole in the WAL, yet the answer is an error, as a disk in the network may give it."""
+    path = tmp_path / "log.db"
+    async with opened(SqliteLog(path, _vfs=disk.name)) as log:
+        await log.append(event("1"))
+        writes = [0, 0]  # of the second append, of the third
+
+        def count(what: str, file: str) -> Exception | None:
+            writes[-1] += what == "written"
+            return io_error(apsw.SQLITE_IOERR_WRITE) if what == "written" and writes[0] == writes[-1] else None
+
+        disk.fault = count
+        await log.append(event("2"))
+        writes.reverse()
+        with pytest.raises(LogUnavailable, match="nothing was appended"):
+            await log.append(event("lost"))
+        assert data_of(await read_all(log)) == ["1", "2"]
+        assert await surviving(path, tmp_path / "crash") == ["1", "2"]
+        assert await log.append(event("3")) == [3]
+
+
 async def test_an_unknown_fate_is_told_as_such(tmp_path: Path, disk: FaultyDisk) -> None:
     """The sync fails, and so does the fence: only a repeat with the key is right whatever happened."""
     path = tmp_path / "log.db"

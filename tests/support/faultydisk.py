@@ -14,9 +14,9 @@ Fault = Callable[[str, str], Exception | None]
 
 
 class FaultyDisk(apsw.VFS):
-    """`fault(what, file)` is asked before each write, sync and truncate; what it answers is raised.
+    """`fault(what, file)` is asked at each write, sync and truncate; what it answers is raised.
 
-    `what` is write, sync or truncate, `file` the file's name.
+    `what` is write, written (the same write, when it is done), sync or truncate, `file` the file's name.
     """
 
     def __init__(self, name: str) -> None:
@@ -43,6 +43,7 @@ class _FaultyFile(apsw.VFSFile):
     def xWrite(self, data: Any, offset: int) -> None:  # noqa: N802
         self._disk.check("write", self._name)
         super().xWrite(data, offset)
+        self._disk.check("written", self._name)
 
     def xTruncate(self, newsize: int) -> None:  # noqa: N802
         self._disk.check("truncate", self._name)

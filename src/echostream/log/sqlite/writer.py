@@ -5,15 +5,17 @@ one sync pays for all. Then one `call_soon_threadsafe` hands results and entries
 
 **What a failed commit means.** A group is answered as failed only when it cannot come back.
 
-- An error before COMMIT, or a write refused in it (SQLITE_FULL, SQLITE_IOERR_WRITE): the commit
-  frame is the last one written, so it is not whole in the WAL and no recovery can find it.
+- An error before COMMIT, or no room in it (SQLITE_FULL; SQLITE_IOERR_WRITE with ENOSPC and its like):
+  the commit frame is the last one written (the device is taken to be "powersafe", SQLite's default,
+  so none is repeated as padding), so it is not whole in the WAL and no recovery can find it.
   Rolled back: nothing was appended.
-- Another I/O error in COMMIT, the sync above all: the commit frame may be in the WAL although
-  SQLite did not publish it. This process will not see it, but a crash and recovery would. So before
-  anyone is answered the connection is closed and opened again (what a failed sync left behind
-  must not be trusted) and a *fence* is committed: a small transaction that takes the same place
-  in the WAL. Frames carry a running checksum, so what the failed group wrote beyond the fence can
-  never be read as valid again. Fence committed: nothing was appended, and that is durable.
+- Another I/O error in COMMIT, the sync above all, but also a write of which only the answer failed:
+  the commit frame may be in the WAL although SQLite did not publish it. This process will not
+  see it, but a crash and recovery would. So before anyone is answered the connection is closed
+  and opened again (what a failed sync left behind must not be trusted) and a *fence* is
+  committed: a small transaction that takes the same place in the WAL. Frames carry a running
+  checksum, so what the failed group wrote beyond the fence can never be read as valid again.
+  Fence committed: nothing was appended, and that is durable.
 - The fence fails too: the group's fate is not known, and its publishers are told exactly that
   (`LogUnavailable`, "not known"). The next append opens the file again and its own commit is the
   fence. A repeat with the same idempotency key is right in both cases.
@@ -273,7 +275,7 @@ class Writer:
             return cause
         if not isinstance(cause, (apsw.Error, OSError)):
             return LogError(f"appending failed, nothing was appended: {cause!r}")
-        never_written = not in_commit or (_is_refused_write(cause) and not self._unsettled)
+        never_written = not in_commit or (_is_refused_write(cause, no_room) and not self._unsettled)
         if not never_written and not self._fence():
             return LogUnavailable(
                 f"writing to {self.path} failed ({cause}); it is not known whether this append was kept. "
@@ -335,8 +337,9 @@ class Writer:
         lock.release()
 
 
-def _is_refused_write(error: Exception) -> bool:
-    return isinstance(error, apsw.FullError) or getattr(error, "extendedresult", 0) == apsw.SQLITE_IOERR_WRITE
+def _is_refused_write(error: Exception, no_room: bool) -> bool:
+    code = getattr(error, "extendedresult", 0)
+    return isinstance(error, apsw.FullError) or (no_room and code == apsw.SQLITE_IOERR_WRITE)
 
 
 class _InCommitError(Exception):

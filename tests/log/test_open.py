@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 import signal
 import sqlite3
 import struct
@@ -205,6 +206,25 @@ async def test_an_empty_file_becomes_a_log(tmp_path: Path) -> None:
     (tmp_path / "log.db.new").write_bytes(b"what a crash left")
     async with opened(SqliteLog(path)) as log:
         assert await log.append([Event(data="1", topic="a")]) == [1]
+
+
+async def test_what_a_moved_log_left_behind_is_not_deleted(tmp_path: Path) -> None:
+    """A killed log's newest entries are in the WAL alone; its file was moved without it."""
+    path, moved = tmp_path / "log.db", tmp_path / "moved.db"
+    async with opened(SqliteLog(path)) as log:
+        await log.append([Event(data="1", topic="a")])
+        for ending in ("", "-wal"):
+            shutil.copy(f"{path}{ending}", f"{moved}{ending}")
+    for ending in ("", "-wal"):
+        Path(f"{moved}{ending}").rename(f"{path}{ending}")
+    path.rename(moved)
+    with pytest.raises(LogUnavailable, match=r"log\.db-wal.*Move it"):
+        await SqliteLog(path).open()
+    Path(f"{path}-wal").rename(f"{moved}-wal")
+    async with opened(SqliteLog(moved)) as log:
+        assert data_of(await read_all(log)) == ["1"]
+    async with opened(SqliteLog(path)) as log:
+        assert await read_all(log) == []
 
 
 # --- one owner

@@ -96,10 +96,11 @@ def check_path(path: Path) -> None:
 
 
 def make_if_missing(path: Path, *, vfs: str | None) -> None:
-    """A log at `path`, unless there is one. Raises `LogForeign`, `apsw.Error`, `OSError`."""
+    """A log at `path`, unless there is one. Raises `LogForeign`, `LogUnavailable`, `apsw.Error`, `OSError`."""
     if path.exists() and path.stat().st_size > 0:
         _check_ours(path)
         return
+    _check_nothing_left(path)
     unfinished = path.with_name(path.name + ".new")
     for name in (unfinished, path):
         for ending in ("-wal", "-journal", "-shm"):
@@ -107,6 +108,21 @@ def make_if_missing(path: Path, *, vfs: str | None) -> None:
     unfinished.unlink(missing_ok=True)
     create(unfinished, new_epoch(), vfs=vfs)
     replace(unfinished, path)
+
+
+def _check_nothing_left(path: Path) -> None:
+    """Raises `LogUnavailable` when a file that was here left its newest entries behind.
+
+    After a crash they stand in the WAL alone. Who moves the database without it and starts
+    again must not lose them to a new log; nor may the new one take them for its own.
+    """
+    for ending in ("-wal", "-journal"):
+        left = Path(f"{path}{ending}")
+        if left.exists() and left.stat().st_size > 0:
+            raise LogUnavailable(
+                f"there is {left} without its {path.name}: it holds what was written last. "
+                "Move it to where the database is now, or delete it if that is gone for good"
+            )
 
 
 def replace(unfinished: Path, path: Path) -> None:

@@ -25,7 +25,9 @@ def publish(  # noqa: PLR0917 (typer reads options from the signature; nobody ca
     ] = None,
     url: Annotated[str, typer.Option(envvar="ECHOSTREAM_URL", help="The hub.")] = DEFAULT_URL,
     event: Annotated[str | None, typer.Option(metavar="NAME", help="The event's type.")] = None,
-    key: Annotated[str | None, typer.Option(help="What a conflating reader keeps the newest of.")] = None,
+    key: Annotated[
+        str | None, typer.Option(help="What the event is about, for readers that keep the newest of each.")
+    ] = None,
     text: Annotated[bool, typer.Option("--text", help="Publish as text, even what is JSON.")] = False,
     end: Annotated[bool, typer.Option("--end", help="Finish the topic: its readers end, nothing can follow.")] = False,
     ephemeral: Annotated[

@@ -109,7 +109,7 @@ def _publish_call() -> Schema:
             {
                 "name": "key",
                 "in": "query",
-                "description": "What a conflating reader keeps the newest of.",
+                "description": "What the event is about, for readers that keep the newest of each.",
                 "schema": text,
             },
             {

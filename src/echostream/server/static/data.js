@@ -4,7 +4,7 @@ import { element } from "./dom.js";
 import { layout } from "./json.js";
 
 /** Shown at first, in characters. */
-export const SHOWN = 2048;
+const SHOWN = 2048;
 /** Shown on request as laid out JSON; what is longer is shown as it came. */
 const LAID_OUT = 65_536;
 

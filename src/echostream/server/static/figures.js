@@ -5,7 +5,7 @@ import { byId, setText } from "./dom.js";
 import { bytes, count, figure, roundUp } from "./units.js";
 
 export const MACHINE = "hub/machine";
-export const STREAMS = "hub/streams";
+const STREAMS = "hub/streams";
 
 export class Figures {
   #machine = new Chart(byId("machine-chart", HTMLCanvasElement), {

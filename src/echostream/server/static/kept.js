@@ -6,7 +6,7 @@ import { problemText } from "./problem.js";
 import { address, topicPath } from "./topic.js";
 
 /** How many events are asked for. */
-export const KEPT = 100;
+const KEPT = 100;
 
 /** An answer of the hub that trying again does not change. */
 export class Refused extends Error {}

@@ -13,7 +13,7 @@
 /** @typedef {{ key: number, kind: "note" | "gap", text: string, time: number }} NoteRow */
 /** @typedef {EventRow | NoteRow} Row */
 
-export const MAX_ROWS = 200;
+const MAX_ROWS = 200;
 
 export class Rows {
   /** @type {Row[]} */

@@ -218,6 +218,17 @@ async def test_a_file_that_is_taken_away_acknowledges_nothing(tmp_path: Path, ho
         assert path.read_bytes() == before
 
 
+async def test_a_wal_that_is_taken_away_acknowledges_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "log.db"
+    async with opened(SqliteLog(path)) as log:
+        await log.append(event("1"))
+        path.with_name("log.db-wal").unlink()
+        with pytest.raises(LogUnavailable, match="start again"):
+            await log.append(event("2"))
+    async with opened(SqliteLog(path)) as log:
+        assert data_of(await read_all(log)) == ["1"]  # closing wrote it into the file
+
+
 _REAL = """
 import asyncio, resource, sys
 from echostream.event import Event

@@ -85,7 +85,7 @@ class Writer:
         self._database: Database | None = None
         self._writing = Writing()
         self._frames = 0
-        self._identity: tuple[int, int] | None = None
+        self._identity: tuple[tuple[int, int] | None, ...] | None = None
         self._restart_at = RESTART_FRAMES
         self._weak = False  # whether commits of this run may be unsynced
         self._trusted = True  # whether no sync failed: what an unsynced commit left behind may be lost for good
@@ -142,6 +142,7 @@ class Writer:
             if not self._writing.state.clean:
                 self._new_epoch(database)
             reader.hold_open()
+            self._identity = self._identify()
         except BaseException as error:
             reader.close()
             self._drop()
@@ -167,20 +168,26 @@ class Writer:
         return self._database
 
     def _check_in_place(self) -> None:
-        """Raises `LogUnavailable` when the path no longer names the file that was opened.
+        """Raises `LogUnavailable` when the paths no longer name the files that were opened.
 
-        SQLite would go on writing to a file without a name, and every acknowledgement would be
-        false; a file put in its place may be anybody's.
+        SQLite would go on writing to files without a name, and every acknowledgement would be
+        false; a file put in their place may be anybody's.
         """
-        try:
-            found = self.path.stat()
-        except OSError:
-            found = None
-        identity = found and (found.st_dev, found.st_ino)
-        if self._identity is None:
-            self._identity = identity
-        elif identity != self._identity:
-            raise LogUnavailable(f"the log {self.path} was moved, deleted or replaced while it was open; start again")
+        if self._identity not in (None, self._identify()):
+            raise LogUnavailable(
+                f"the log {self.path} or its WAL was moved, deleted or replaced while it was open; start again"
+            )
+
+    def _identify(self) -> tuple[tuple[int, int] | None, ...]:
+        found: list[tuple[int, int] | None] = []
+        for path in (self.path, Path(f"{self.path}-wal")):
+            try:
+                status = path.stat()
+            except OSError:
+                found.append(None)
+            else:
+                found.append((status.st_dev, status.st_ino))
+        return tuple(found)
 
     def _note_frames(self, frames: int) -> None:
         self._frames = frames

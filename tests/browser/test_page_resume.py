@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from pathlib import Path
 
 from playwright.sync_api import Page, expect
@@ -54,9 +55,7 @@ def test_a_hidden_page_gives_its_connection_back_and_goes_on_later(page: Page, h
     watch(page, hub, "away")
     publish(hub, "away", "1")
     expect(page.locator(EVENTS)).to_have_text(["1"])
-    set_visibility(page, "hidden")
-    page.clock.fast_forward(21_000)
-    expect(page.locator("#connection")).to_have_text("Paused")
+    rest(page)
     publish(hub, "away", "2")
     set_visibility(page, "visible")
     expect(page.locator(EVENTS)).to_have_text(["1", "2"])
@@ -94,6 +93,27 @@ def test_what_is_no_longer_kept_is_told_as_a_gap(page: Page, tmp_path: Path) -> 
         expect(page.locator("#resume")).to_have_text("gap, some events are lost")
         kinds = page.locator("#tape li").evaluate_all("(rows) => rows.map((row) => row.className)")
         assert kinds == ["event", "gap", "event"]
+
+
+def test_whoever_looks_again_need_not_wait_for_an_attempt_that_hangs(page: Page, hub: ServerProcess) -> None:
+    page.clock.install()
+    watch(page, hub, "stuck")
+    hub.kill()
+    with socket.create_server(("127.0.0.1", hub.port)) as silent:
+        silent.settimeout(20)
+        attempt, _ = silent.accept()
+    with attempt:  # it has no answer, and no end
+        page.clock.pause_at(page.evaluate("Date.now()") / 1000 + 1)  # from here on no wait of the page ends
+        hub.start()
+        page.evaluate("dispatchEvent(new Event('focus'))")
+        expect(page.locator("#connection")).to_have_text("Live")
+
+
+def rest(page: Page) -> None:
+    """Hide the page for so long that it gives its connection back. Its clock is the test's."""
+    set_visibility(page, "hidden")
+    page.clock.fast_forward(21_000)
+    expect(page.locator("#connection")).to_have_text("Paused")
 
 
 def set_visibility(page: Page, state: str) -> None:

@@ -41,6 +41,8 @@ export class Stream {
   #step = new AbortController();
   #running = false;
   #paused = false;
+  /** The next attempt is wanted at once. */
+  #hurried = false;
 
   /**
    * @param {URL} address  where to subscribe; its `since` counts for the first connection only
@@ -68,9 +70,11 @@ export class Stream {
     this.#step.abort();
   }
 
-  /** Do not wait any longer with the next attempt. */
+  /** Do not wait any longer, neither for the next attempt nor for one that hangs. */
   hurry() {
-    if (this.#running && !this.#paused && this.#failures > 0) this.#step.abort();
+    if (!this.#running || this.#paused || this.#failures === 0) return;
+    this.#hurried = true;
+    this.#step.abort();
   }
 
   async #run() {
@@ -78,6 +82,7 @@ export class Stream {
     while (!this.#paused) {
       this.#handlers.state(this.#lastEventId === "" && this.#failures === 0 ? "connecting" : "reconnecting", "");
       this.#step = new AbortController();
+      this.#hurried = false;
       const outcome = await this.#attempt(this.#step);
       if (this.#paused) break;
       if (outcome.kind !== "again") {
@@ -87,7 +92,7 @@ export class Stream {
       const delay = this.#nextDelay();
       this.#handlers.state("reconnecting", "");
       this.#step = new AbortController();
-      await wait(delay, this.#step.signal);
+      if (!this.#hurried) await wait(delay, this.#step.signal);
     }
     this.#running = false;
     this.#handlers.state("paused", "");

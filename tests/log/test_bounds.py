@@ -62,6 +62,18 @@ async def test_a_walk_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
             assert await log.last(150, TopicSet(["t/*"])) == 50
 
 
+async def test_a_pattern_close_to_the_end_costs_no_look_at_all_topics(tmp_path: Path) -> None:
+    """After a restart each reader comes back with a pattern of its own and a few entries to catch up."""
+    async with opened(SqliteLog(tmp_path / "log.db", durability="normal")) as log:
+        await log.append([Event(data="x", topic=f"users/{i}/inbox") for i in range(300)])
+        for user in range(280, 300):
+            entries = await read_all(log, 270, TopicSet([f"users/{user}/*", "users/0/*"]))
+            assert [entry.offset for entry in entries] == [user + 1]
+        assert len(log._matches._known) == 0
+        assert [e.offset for e in await read_all(log, 0, TopicSet(["users/7/*", "users/299/*"]))] == [8, 300]
+        assert len(log._matches._known) == 1
+
+
 async def test_a_page_is_bounded_in_bytes(tmp_path: Path) -> None:
     async with opened(SqliteLog(tmp_path / "log.db")) as log:
         for _ in range(3):

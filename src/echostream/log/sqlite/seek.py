@@ -51,8 +51,9 @@ class Step(NamedTuple):
 def last(database: Database, matches: Matches, n: int, topics: TopicSet, before: int | None) -> Step:
     """One step of `Seek.last`, at most 20,000 entries; `before` is None in the first. For few topics it is the only."""
     if before is None:
-        before = view(database).newest + 1
-        ids = matches.ids(database, topics)
+        seen = view(database)
+        before = seen.newest + 1
+        ids = matches.ids(database, topics, seen, before - seen.oldest)
         if ids is not None and n <= MERGED:
             listed = database.value(_LAST_OFFSETS, {"limit": n, "ids": json.dumps(ids)})
             offsets = sorted((offset for of_topic in json.loads(listed) for offset in of_topic), reverse=True)

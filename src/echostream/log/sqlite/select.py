@@ -5,7 +5,8 @@ Which way it goes:
 - all topics: by offset;
 - up to 256 topics (named, or known topics that match the patterns): each topic's next
   offsets from the index, merged, so that a quiet topic costs the same beside a noisy one;
-- more: a bounded walk by offset that keeps what matches and moves `scanned_to`.
+- more, or close to the end of a log of many topics: a bounded walk by offset that keeps what matches
+  and moves `scanned_to`.
 
 First offsets and sizes, then the bodies of as many as fit in 4 MiB, as one text. When what
 came does not hold together, it is read again row by row up to the damage (`damage`).
@@ -58,7 +59,7 @@ def read(database: Database, matches: Matches, after: int, limit: int, topics: T
         walked = walk(database, after, limit, seen.newest)
         return _page(database, seen, [(offset, size) for offset, size, _ in walked], walked[-1][0])
     try:
-        ids = matches.ids(database, topics)
+        ids = matches.ids(database, topics, seen, seen.newest - after)
         if ids is not None:
             found, scanned_to = _few(database, seen, after, limit, ids)
             return _page(database, seen, found, scanned_to)

@@ -72,6 +72,18 @@ async def test_a_full_disk_is_told_and_passes(tmp_path: Path, disk: FaultyDisk, 
         assert data_of(await following) == ["1", "2", "3", "4"]
 
 
+async def test_answering_a_repeat_makes_no_full_disk_ready(tmp_path: Path, disk: FaultyDisk) -> None:
+    async with opened(SqliteLog(tmp_path / "log.db", _vfs=disk.name)) as log:
+        key = IdempotencyKey("word")
+        await log.append(event("1"), key)
+        disk.fault = lambda what, file: apsw.FullError() if what == "write" else None
+        with pytest.raises(LogFull):
+            await log.append(event("2"))
+        assert await log.append(event("1"), key) == [1]
+        with pytest.raises(LogFull):
+            await log.ready()
+
+
 async def test_full_in_the_middle_of_a_group(tmp_path: Path, disk: FaultyDisk) -> None:
     """Some frames are written, then there is no room: nothing of the group is ever seen."""
     path = tmp_path / "log.db"

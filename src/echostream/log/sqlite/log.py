@@ -128,7 +128,8 @@ class SqliteLog:
 
     def _on_committed(self, committed: Committed) -> None:
         self._bounds = committed.bounds
-        self._failure = committed.failure
+        if committed.failure is not None or committed.wrote:
+            self._failure = committed.failure
         if committed.page is not None:
             self._feed.push(committed.page, committed.size)
         for append, answer in committed.answers:

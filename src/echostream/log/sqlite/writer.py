@@ -61,13 +61,15 @@ RESTART_FRAMES = 3_000
 
 
 class Committed(msgspec.Struct):
-    """What the loop is handed after a group: each append's answer, the entries, the bounds, and why all failed."""
+    """What the loop is handed after a group: each append's answer, the entries, the bounds, why all failed, and
+    whether anything was written (repeats and refusals alone do not tell whether writing works)."""
 
     answers: Sequence[tuple[Append, list[int] | Exception]]
     page: Page | None
     size: int
     bounds: Bounds
     failure: LogError | None = None
+    wrote: bool = False
 
 
 class Writer:
@@ -262,7 +264,7 @@ class Writer:
         page = Page(transaction.entries, transaction.state.newest, transaction.state.epoch)
         if not transaction.entries:
             page = None
-        return Committed(answers, page, transaction.size, self._bounds())
+        return Committed(answers, page, transaction.size, self._bounds(), wrote=True)
 
     def _go_weak(self, database: Database) -> None:
         state = msgspec.structs.replace(self._writing.state, clean=0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import urllib.request
 from pathlib import Path
 
 from playwright.sync_api import Page, expect
@@ -107,6 +108,21 @@ def test_whoever_looks_again_need_not_wait_for_an_attempt_that_hangs(page: Page,
         hub.start()
         page.evaluate("dispatchEvent(new Event('focus'))")
         expect(page.locator("#connection")).to_have_text("Live")
+
+
+def test_kept_events_that_are_refused_for_a_while_are_asked_for_again(page: Page, tmp_path: Path) -> None:
+    client = {"X-Forwarded-For": "198.51.100.7"}  # no address of loopback is counted
+    env = {"ECHOSTREAM_PROXIES__TRUSTED": "127.0.0.1", "ECHOSTREAM_LIMITS__CONNECTIONS_PER_ADDRESS": "2"}
+    with running_hub(tmp_path, env=env) as hub:
+        page.set_extra_http_headers(client)
+        watch(page, hub)
+        expect(page.locator("#chosen")).to_have_text("hub/machine")
+        request = urllib.request.Request(f"{hub.url}/topics/other", headers=client)
+        with urllib.request.urlopen(request, timeout=10):
+            with page.expect_response("**/topics/short?live=false*") as answer:
+                page.evaluate("location.hash = '#/short'")
+            assert answer.value.status == 429
+        expect(page.locator("#tape-empty")).to_be_visible()
 
 
 def rest(page: Page) -> None:

@@ -2,7 +2,7 @@
 
 import { readEnvelope } from "./envelope.js";
 import { elements } from "./json.js";
-import { problemText } from "./problem.js";
+import { passes, problemText } from "./problem.js";
 import { address, topicPath } from "./topic.js";
 
 /** How many events are asked for. */
@@ -12,13 +12,13 @@ const KEPT = 100;
 export class Refused extends Error {}
 
 /**
- * The topic's last kept events. Throws `Refused` with the problem's text, `TypeError` when the hub cannot be reached.
+ * The topic's last kept events. Throws `Refused` with the problem's text, `TypeError` when asking again may help.
  * @param {string} topic
  * @param {AbortSignal} signal
  */
 export async function fetchKept(topic, signal) {
   const response = await ask("GET", topic, { live: "false", since: `-${KEPT}`, format: "json" }, {}, signal);
-  if (response.status >= 500) throw new TypeError(await problemText(response));
+  if (!response.ok && passes(response.status)) throw new TypeError(await problemText(response));
   if (!response.ok) throw new Refused(await problemText(response));
   const texts = response.status === 204 ? [] : elements(await response.text());
   if (texts === null) throw new TypeError("the answer was cut");

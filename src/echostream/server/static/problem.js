@@ -1,6 +1,12 @@
 /** What an answer that is no success says to people. */
 
 const MAX_LENGTH = 600;
+const PASSING = new Set([408, 425, 429]);
+
+/** Whether an answer that is no success may be another one later. @param {number} status */
+export function passes(status) {
+  return status < 400 || status >= 500 || PASSING.has(status);
+}
 
 /**
  * The detail of a problem document (RFC 9457), or the status when there is none.

@@ -11,7 +11,7 @@
  */
 
 import { SseDecoder } from "./decoder.js";
-import { problemText } from "./problem.js";
+import { passes, problemText } from "./problem.js";
 
 /** @typedef {import("./decoder.js").SseEvent} SseEvent */
 /** @typedef {"connecting" | "live" | "reconnecting" | "paused" | "finished" | "refused"} State */
@@ -24,7 +24,6 @@ import { problemText } from "./problem.js";
  */
 
 const FOR_GOOD = new Set(["finished", "cancelled", "expired"]);
-const PASSING = new Set([408, 425, 429]);
 const FIRST_DELAY = 1000;
 const LONGEST_DELAY = 10_000;
 /** Three heartbeats: a connection that is silent for so long is dead and has not noticed. */
@@ -166,8 +165,7 @@ export class Stream {
 
   /** @param {Response} response @returns {Promise<Outcome>} */
   async #refusal(response) {
-    const passing = response.status < 400 || response.status >= 500 || PASSING.has(response.status);
-    if (!passing) return { kind: "refused", detail: await problemText(response) };
+    if (!passes(response.status)) return { kind: "refused", detail: await problemText(response) };
     const seconds = Number(response.headers.get("Retry-After"));
     if (seconds > 0) this.#retryAfter = Math.min(seconds * 1000, LONGEST_DELAY);
     return { kind: "again" };

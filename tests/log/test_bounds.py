@@ -74,6 +74,19 @@ async def test_a_pattern_close_to_the_end_costs_no_look_at_all_topics(tmp_path: 
         assert len(log._matches._known) == 1
 
 
+async def test_the_last_of_many_entries_are_not_all_listed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ten topics of forty entries: what the index would give at once is over the bound, so it is walked."""
+    monkeypatch.setattr(sqlite_seek, "MERGED", 50)
+    monkeypatch.setattr(sqlite_seek, "SCAN", 20)
+    async with opened(SqliteLog(tmp_path / "log.db")) as log:
+        await log.append([Event(data="x", topic=f"t/{i % 10}" if i % 100 else "quiet") for i in range(400)])
+        assert await log.last(10**6, TopicSet(["quiet", "t/1"])) == 0
+        assert await log.last(2**70, TopicSet(["quiet"])) == 0
+        monkeypatch.setattr(sqlite_seek, "_LAST_OFFSETS", "not used")
+        assert await log.last(40, TopicSet(["t/*"])) == 360
+        assert await log.last(390, TopicSet(["t/*", "quiet"])) == 10
+
+
 async def test_a_page_is_bounded_in_bytes(tmp_path: Path) -> None:
     async with opened(SqliteLog(tmp_path / "log.db")) as log:
         for _ in range(3):

@@ -1,4 +1,4 @@
-"""The bounds of a hub and of a stream, each with its name and default (DESIGN's table of bounds)."""
+"""The bounds of a hub and of a stream, each with its name and default."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Random histories of a hub against a plain model, on both logs.
+"""Random runs of a hub against a plain model, on both logs.
 
 Publish, batch, end, trim (by small logs), subscribe with names and patterns, stall, drain,
 disconnect, resume, seek. Whatever happened, each reader's stream must be explained by the
@@ -70,7 +70,7 @@ class Follower:
     messages: list[SseMessage] = field(default_factory=list)
 
 
-class Histories(RuleBasedStateMachine):
+class RandomRuns(RuleBasedStateMachine):
     """The rules; a subclass says which log."""
 
     def make_log(self) -> Log:
@@ -330,7 +330,7 @@ def sse_text(data: str | None) -> str:
     return (data or "").replace("\r\n", "\n").replace("\r", "\n")
 
 
-class SqliteHistories(Histories):
+class SqliteRandomRuns(RandomRuns):
     def make_log(self) -> Log:
         self.folder = tempfile.TemporaryDirectory()
         return SqliteLog(Path(self.folder.name) / "log.db", max_bytes=LOG_BYTES, durability="normal")
@@ -342,8 +342,8 @@ class SqliteHistories(Histories):
 
 
 @pytest.mark.soak
-@pytest.mark.parametrize(("machine", "examples"), [(Histories, 200), (SqliteHistories, 30)], ids=["memory", "sqlite"])
-def test_histories(machine: type[Histories], examples: int, soak: bool):
+@pytest.mark.parametrize(("machine", "examples"), [(RandomRuns, 200), (SqliteRandomRuns, 30)], ids=["memory", "sqlite"])
+def test_random_runs(machine: type[RandomRuns], examples: int, soak: bool):
     limits = settings(
         max_examples=examples * (20 if soak else 1),
         stateful_step_count=40,

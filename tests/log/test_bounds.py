@@ -266,6 +266,16 @@ async def test_a_stalled_disk_does_not_fill_memory(tmp_path: Path, monkeypatch: 
         assert await log.append(events("a", "x" * 5_000)) == [10 - len(refused) + 1]
 
 
+async def test_many_small_appends_do_not_fill_memory_either(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What waits is counted as it costs memory, not as two letters."""
+    monkeypatch.setattr(sqlite_log, "WAITING_BYTES", 50_000)
+    async with opened(SqliteLog(tmp_path / "log.db")) as log:
+        answers = await asyncio.gather(*(log.append(events("a", "x")) for _ in range(100)), return_exceptions=True)
+        kept = [answer for answer in answers if isinstance(answer, list)]
+        assert 30 < len(kept) < 60
+        assert all(isinstance(answer, list | LogUnavailable) for answer in answers)
+
+
 async def test_opening_and_closing_leaves_nothing(tmp_path: Path) -> None:
     path = tmp_path / "log.db"
 

@@ -27,7 +27,7 @@ from .database import Database
 from .rows import encode
 from .schema import State, save_state
 
-__all__ = ["Append", "Retention", "Transaction", "Writing"]
+__all__ = ["ROW_OVERHEAD", "Append", "Retention", "Transaction", "Writing"]
 
 ROW_OVERHEAD = 64
 """About what a row and its place in the index take beside the body."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
@@ -21,6 +22,17 @@ async def for_ever() -> dict[str, Any]:
 
 async def take(_message: Any) -> None:
     """A socket that takes everything."""
+
+
+def peer() -> tuple[asyncio.Event, Callable[[], Awaitable[dict[str, Any]]]]:
+    """A peer that goes when the event is set, and its `receive`."""
+    gone = asyncio.Event()
+
+    async def receive() -> dict[str, Any]:
+        await gone.wait()
+        return {"type": "http.disconnect"}
+
+    return gone, receive
 
 
 async def test_a_receive_that_repeats_the_end_of_the_body_does_not_hold_the_loop():
@@ -67,11 +79,7 @@ async def test_a_receive_that_raises_ends_the_stream():
 
 async def test_our_own_interruption_is_undone_in_a_task_that_was_cancelled_before():
     """A wrapper that outlived a cancellation and did not count it down must not make ours look like another's."""
-    gone = asyncio.Event()
-
-    async def receive() -> dict[str, Any]:
-        await gone.wait()
-        return {"type": "http.disconnect"}
+    gone, receive = peer()
 
     async def wrapper() -> int:
         try:
@@ -91,11 +99,7 @@ async def test_our_own_interruption_is_undone_in_a_task_that_was_cancelled_befor
 
 
 async def test_our_own_interruption_is_undone_when_send_turns_it_into_another_error():
-    gone = asyncio.Event()
-
-    async def receive() -> dict[str, Any]:
-        await gone.wait()
-        return {"type": "http.disconnect"}
+    gone, receive = peer()
 
     async def send(_message: Any) -> None:
         try:
@@ -119,11 +123,7 @@ async def test_our_own_interruption_is_undone_when_send_turns_it_into_another_er
 
 
 async def test_a_cancellation_from_outside_wins_over_a_peer_that_goes_at_the_same_time():
-    gone = asyncio.Event()
-
-    async def receive() -> dict[str, Any]:
-        await gone.wait()
-        return {"type": "http.disconnect"}
+    gone, receive = peer()
 
     running = asyncio.ensure_future(AsgiOutlet(take).run(receive))
     await asyncio.sleep(0)

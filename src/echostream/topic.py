@@ -115,7 +115,7 @@ def _matches(pattern: tuple[str, ...], segments: list[str]) -> bool:
 
 def _segments(text: str) -> list[str]:
     if not text:
-        raise InvalidTopic("topic", "is empty")
+        raise InvalidTopic("topic", "is empty; name one, such as orders/eu")
     try:
         size = len(text.encode())
     except UnicodeEncodeError:

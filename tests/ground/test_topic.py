@@ -51,6 +51,11 @@ def test_invalid_names_and_patterns(name: str):
         assert caught.value.field == "topic"
 
 
+def test_an_empty_name_says_what_to_do() -> None:
+    with pytest.raises(InvalidTopic, match="name one, such as"):
+        check_topic("")
+
+
 @pytest.mark.parametrize("pattern", ["a*", "*a", "**/a", "a/**/b", "***", "a/b*"])
 def test_a_wildcard_is_a_whole_segment_and_the_rest_comes_last(pattern: str):
     with pytest.raises(InvalidTopic):

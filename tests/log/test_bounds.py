@@ -229,6 +229,20 @@ async def test_keys_in_the_file_are_bounded(tmp_path: Path, monkeypatch: pytest.
         assert log._writer._writing.keys == 1
 
 
+async def test_a_key_that_is_used_again_is_counted_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A count that drifts up would in the end forget keys that are young, at last the newest."""
+    monkeypatch.setattr(sqlite_append, "IDEMPOTENCY_KEYS", 5)
+    monkeypatch.setattr(sqlite_append, "TRIM_ROWS", 0)
+    clock = [1_000_000]
+    async with opened(SqliteLog(tmp_path / "log.db", now=lambda: clock[0])) as log:
+        for day in range(6):
+            clock[0] += 86_400_000
+            batch = [log.append(events("a", f"{day} {i}"), IdempotencyKey(f"k{i}")) for i in range(3)]
+            offsets = await asyncio.gather(*batch)
+            assert log._writer._writing.keys == 3
+        assert await log.append(events("a", "5 0"), IdempotencyKey("k0")) == offsets[0]
+
+
 async def test_keys_of_a_clock_that_was_set_back_are_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sqlite_append, "IDEMPOTENCY_KEYS", 5)
     year = 365 * 86_400_000

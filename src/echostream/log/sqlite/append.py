@@ -39,6 +39,7 @@ CHUNKS = (64, 8, 1)
 
 _REMEMBERED = """SELECT scope, digest, first, events, time FROM keys
     WHERE scope IN (SELECT value FROM json_each(?))"""
+_FORGET_SCOPES = "DELETE FROM keys WHERE scope IN (SELECT value FROM json_each(?))"  # too old, so used again
 _FORGET_KEYS = "DELETE FROM keys WHERE first IN (SELECT first FROM keys ORDER BY first LIMIT ?) AND time <= ?"
 _OLDEST_TIME = "SELECT time FROM entries WHERE offset >= ? ORDER BY offset LIMIT 1"
 _OLDEST = """SELECT json_group_array(json_array(offset, size, time)) FROM
@@ -238,8 +239,8 @@ class Transaction:
         for scope in self._new_keys:
             known = self._remembered[scope]
             rows.append((known.first, known.events, known.time, scope, known.digest.hex()))
-        self._insert("INSERT OR REPLACE INTO keys (first, events, time, scope, digest) VALUES", "", rows)
-        keys = self._writing.keys + len(rows)  # one that is replaced counts twice until the next open: harmless
+        keys = self._writing.keys + len(rows) - self._database.run(_FORGET_SCOPES, (json.dumps(self._new_keys),))
+        self._insert("INSERT INTO keys (first, events, time, scope, digest) VALUES", "", rows)
         expired = self._now - IDEMPOTENCY_SECONDS * 1000
         keys -= self._database.run(_FORGET_KEYS, (TRIM_ROWS + len(rows), expired))
         if keys > IDEMPOTENCY_KEYS:

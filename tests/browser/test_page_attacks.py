@@ -39,6 +39,8 @@ def test_a_topic_cannot_lead_an_address_elsewhere(page: Page, shared_hub: Server
     page.on("request", lambda request: asked.append(request.url))
     watch(page, shared_hub, "..%2F..%2Fmetrics")
     expect(page.locator("#tape-refusal")).to_contain_text("no segment ..")
+    for line in ("#line-subscribe", "#line-publish"):
+        expect(page.locator(line)).to_contain_text(f"{shared_hub.url}/topics/hello")
     page.goto(f"{shared_hub.url}/#/x%3Fformat=text%23%26'%3Breboot%3B'")
     expect(page.locator("#chosen")).to_have_text("x?format=text#&';reboot;'")
     expect(page.locator("#tape-empty")).to_be_visible()

@@ -1,7 +1,7 @@
 /** Copy: the lines to try, and the buttons beside them. */
 
 import { byId, setText } from "./dom.js";
-import { address, HUB_PREFIX, topicPath } from "./topic.js";
+import { address, HUB_PREFIX, topicPath, topicProblem } from "./topic.js";
 
 const SAID_FOR = 2000;
 
@@ -12,10 +12,14 @@ export function startCopying() {
   }
 }
 
+/** The topic of lines that must not name the chosen one: a link may choose `../..`, and the lines would lead elsewhere. */
+const EXAMPLE = "hello";
+
 /** Show the two lines for `topic`. @param {string} topic */
 export function showLines(topic) {
-  const target = topic.startsWith(HUB_PREFIX) ? "hello" : topic;
-  setText(byId("line-subscribe", HTMLElement), `curl -N ${address(`topics/${topicPath(topic)}`)}`);
+  const source = topicProblem(topic) === null ? topic : EXAMPLE;
+  const target = source.startsWith(HUB_PREFIX) ? EXAMPLE : source;
+  setText(byId("line-subscribe", HTMLElement), `curl -N ${address(`topics/${topicPath(source)}`)}`);
   setText(byId("line-publish", HTMLElement), `curl -d 'hi there' ${address(`topics/${topicPath(target)}`)}`);
 }
 

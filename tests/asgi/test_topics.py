@@ -167,6 +167,14 @@ def test_what_cannot_be_answered_is_a_problem(
     assert got_headers["content-type"] == "application/problem+json"
 
 
+def test_only_reading_opens_a_stream(server: ServerProcess):
+    # Mounted as an application, as a framework's router passes it every method.
+    status, headers, body = ask(server, "DELETE", "/mounted")
+    assert (status, headers["allow"], json.loads(body)["code"]) == (405, "GET, HEAD", "method-not-allowed")
+    assert ask(server, "HEAD", "/mounted")[0] == 200
+    assert statistics(server)["readers"] == 0
+
+
 def test_each_format(server: ServerProcess):
     for text in ("one", "two"):
         ask(server, "POST", "/topics/a", text)

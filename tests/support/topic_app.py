@@ -50,6 +50,7 @@ app = Starlette(
         Route("/topics/{topic:path}", subscribe, methods=["GET"]),
         Route("/topics/{topic:path}", publish, methods=["POST"]),
         Route("/topics/{topic:path}", finish, methods=["DELETE"]),
+        Route("/mounted", TopicResponse(hub, ["a"])),
         Route("/drain", drain, methods=["POST"]),
         Route("/statistics", statistics),
     ],

@@ -10,10 +10,12 @@ from ..hub.start import Start
 from ..topic import TopicSet
 from ..wire.base import Encoder
 from .outlet import AsgiOutlet
-from .problem import ASGIApp, Headers, HttpTooOld, Receive, Scope, Send, problem_response, refuse, status_of
+from .problem import ASGIApp, Headers, HttpTooOld, Receive, Scope, Send, problem, problem_response, refuse, status_of
 from .request import SubscribeRequest, header
 
 __all__ = ["TopicResponse"]
+
+READING = ("GET", "HEAD")
 
 
 class TopicResponse:
@@ -49,6 +51,12 @@ class TopicResponse:
         self.on_end = on_end
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["method"] not in READING:
+            # A router that was given this as an application passes on every method.
+            allow = (b"allow", ", ".join(READING).encode())
+            detail = f"{scope['method']} is not for a stream; it takes {' and '.join(READING)}"
+            await problem(405, "method-not-allowed", detail, headers=[allow, *self.headers])(scope, receive, send)
+            return
         try:
             request = SubscribeRequest.read(scope, envelope=self.envelope)
             _check_version(scope, request.encoder)

@@ -7,7 +7,7 @@ import time
 from types import TracebackType
 
 from ..client.http import shown
-from .say import say, visible
+from .say import HINT, say, visible
 
 __all__ = ["Progress"]
 
@@ -63,7 +63,9 @@ class Progress:
         """A try failed; the next one is in `wait` seconds. Said once for each absence."""
         if not self._away:
             self._away = True
-            self._say(f"{self._url}: {why}; trying again until it works, nothing is lost (next in {wait:.1f} s)")
+            self._say(
+                f"{self._url}: {why}; trying again until it works, nothing is lost (next in {wait:.1f} s; {HINT})"
+            )
 
     def _say(self, text: str) -> None:
         if self._bar is not None:

@@ -16,7 +16,7 @@ from ..client.http import check_hub_url, shown, with_query
 from ..event import Event
 from ..topic import TopicSet, is_pattern
 from ..wire import Control, StreamEnd, StreamError, StreamGap, envelope
-from .say import EXIT_INTERRUPTED, say, visible
+from .say import EXIT_INTERRUPTED, HINT, say, visible
 
 __all__ = ["subscribe"]
 
@@ -114,7 +114,7 @@ class _Notes:
             self._planned = False
         elif not self._away:
             self._away = True
-            say(f"{self._url}: {why}; coming back until it works (next in {wait:.1f} s)")
+            say(f"{self._url}: {why}; coming back until it works (next in {wait:.1f} s; {HINT})")
 
     def _alive(self) -> None:
         if self._away:

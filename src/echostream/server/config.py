@@ -104,7 +104,7 @@ def _from_environ(environ: Mapping[str, str]) -> list[Layer]:
         if not variable.upper().startswith(ENV_PREFIX) or variable in NOT_OURS:
             continue
         if variable not in names:
-            raise InvalidSetting(variable, f"no such setting in the environment{_nearest(variable, list(names))}")
+            raise InvalidSetting(variable, f"no such setting in the environment{_nearest_variable(variable, names)}")
         table, key = names[variable].split(".")
         layers.append((table, key, _parsed(table, key, text), f"{variable} in the environment"))
     return layers
@@ -171,6 +171,14 @@ def _nearest(word: str, known: Sequence[str]) -> str:
     if not near:
         return f"; there are {', '.join(known)}" if len(known) < 12 else ""
     return f"; did you mean {next(name for name in known if name.upper() == near[0])}?"
+
+
+def _nearest_variable(variable: str, names: Mapping[str, str]) -> str:
+    """The nearest by table first: `LIMTS__X` is a misspelt table of a key that exists nowhere, not some like word."""
+    table = variable.removeprefix(ENV_PREFIX).partition("__")[0]
+    tables = {name.removeprefix(ENV_PREFIX).partition("__")[0] for name in names}
+    near = get_close_matches(table.upper(), sorted(tables), n=1)
+    return _nearest(variable, [name for name in names if not near or name.startswith(f"{ENV_PREFIX}{near[0]}__")])
 
 
 def _nearest_key(table: str, key: str) -> str:

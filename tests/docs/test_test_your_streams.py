@@ -22,7 +22,8 @@ def test_each_printed_test_passes(tmp_path: Path) -> None:
         (tmp_path / name).write_text(source)
     (settings,) = SETTINGS.findall(text)
     (tmp_path / "pyproject.toml").write_text(settings)
-    command = [sys.executable, "-m", "pytest", "-q", "-W", "error", "-p", "no:cacheprovider", str(tmp_path)]
+    # The plugin is named: an environment that was installed before it was there does not find it by itself.
+    command = [sys.executable, "-m", "pytest", "-q", "-W", "error", "-p", "pytest_echostream", str(tmp_path)]
     run = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=50, check=False)
     assert run.returncode == 0, run.stdout + run.stderr
     tests = sum(source.count("def test_") for _, source in files)

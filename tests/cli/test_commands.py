@@ -88,7 +88,11 @@ def test_a_slow_pipe_is_published_as_it_is_written(hub: ServerProcess) -> None:
         process.send_signal(signal.SIGINT)
         assert process.wait(10) == 130
         assert process.stderr is not None
-        assert process.stderr.read() == "echostream: stopped; 3 events were published to slow\n"
+        # The hub has the third before the command has read the answer to it.
+        assert process.stderr.read() in (
+            "echostream: stopped; 3 events were published to slow\n",
+            "echostream: stopped; 2 events were published to slow, and 1 more may have been\n",
+        )
 
 
 def test_stopping_while_the_hub_is_away_says_what_is_not_known() -> None:

@@ -177,22 +177,27 @@ def test_a_thread_from_before_is_awaited_when_told() -> None:
 
 
 def test_a_socket_is_awaited_in_real_time() -> None:
+    ours, theirs = socket.socketpair()
+
+    def answer() -> None:
+        theirs.recv(1)
+        time.sleep(A_WHILE)
+        theirs.sendall(b"x")
+
     async def main() -> float:
-        ours, theirs = socket.socketpair()
         reader, writer = await asyncio.open_connection(sock=ours)
-        timer = threading.Timer(A_WHILE, theirs.sendall, [b"x"])
-        timer.start()
-        try:
-            async with asyncio.timeout(3600):
-                assert await reader.read(1) == b"x"
-        finally:
-            timer.join()
-            theirs.close()
-            writer.close()
-            await writer.wait_closed()
+        writer.write(b"?")
+        async with asyncio.timeout(3600):
+            assert await reader.read(1) == b"x"
+        writer.close()
+        await writer.wait_closed()
         return now()
 
+    thread = threading.Thread(target=answer)
+    thread.start()  # before the loop is made: the socket alone is what it can see
     assert 0 < run(main()) < 60
+    thread.join()
+    theirs.close()
 
 
 def test_a_child_process_is_awaited_in_real_time() -> None:

@@ -248,21 +248,24 @@ async def test_a_vanishing_client_is_told_by_receive() -> None:
 
 @pytest.mark.parametrize("blocked", [True, False])
 async def test_send_raises_once_the_client_has_left(blocked: bool) -> None:
-    seen: list[BaseException] = []
+    seen: list[str] = []
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
+        await send(start())
         try:
-            await send(start())
             while True:
                 await send(body(b"x" * 100, more=True))
-        except OSError as error:
-            seen.append(error)
+                seen.append("sent")
+        except OSError:
+            seen.append("raised")
 
     async with drive(app, high_mark=0 if blocked else 10**9) as response:
-        await response.head()
+        await until(lambda: response.waiting)
         response.disconnect()
+        left = len(seen)
         assert await response.ended() == "gone"
-    assert len(seen) == 1
+    # A send that was not blocked was taken before: it returns, and the next one raises.
+    assert seen[left:] == (["raised"] if blocked else ["sent", "raised"])
 
 
 async def test_send_is_ignored_once_the_client_has_left_when_the_server_is_older() -> None:
@@ -289,6 +292,17 @@ async def test_a_response_that_is_complete_tells_receive_too() -> None:
 
     async with drive(app) as response:
         assert await response.ended() == "complete"
+
+
+async def test_more_after_the_end_is_wrong_also_when_the_client_has_left() -> None:
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await sending(start(), body(b"x"))(scope, receive, send)
+        await wait_for_disconnect(receive)
+        await send(body(b"more"))
+
+    with pytest.raises(Violation, match="after the response's end"):
+        async with drive(app) as response:
+            await response.read()
 
 
 async def test_leaving_the_block_is_the_client_leaving() -> None:

@@ -88,11 +88,16 @@ class HubServer(uvicorn.Server):
         super().__init__(config)
         self._app = app
         self._on_started = on_started
+        self._giving_up: asyncio.TimerHandle | None = None
 
     async def serve_hub(self, sockets: list[socket.socket]) -> None:
         """Open the hub, serve, drain, close. Raises what opening the log raises."""
-        async with self._app.lifespan():
-            await self.serve(sockets=sockets)
+        try:
+            async with self._app.lifespan():
+                await self.serve(sockets=sockets)
+        finally:
+            if self._giving_up is not None:
+                self._giving_up.cancel()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets=sockets)
@@ -120,7 +125,7 @@ class HubServer(uvicorn.Server):
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         loop, window = asyncio.get_running_loop(), self._app.settings.server.drain_seconds
         end = loop.time() + window
-        loop.call_later(window, _give_up, window)
+        self._giving_up = loop.call_later(window, _give_up, window)  # the log's closing is within the window too
         for server in self.servers:
             server.close()
         for listener in sockets or []:

@@ -49,7 +49,7 @@ def test_problems_are_seen() -> None:
     assert problems(good) == []
     assert problems(good + "b==2\n") == ["without a hash: b==2"]
     assert problems(good + "b>=2\n") == ["not a pin: b>=2"]
-    assert problems("--extra-index-url x\n" + good)
+    assert problems("--find-links x\n" + good)
     assert problems(f"a @ ftp://somewhere/a.whl --hash=sha256:{'0' * 64}\n")
 
 

@@ -74,8 +74,8 @@ class LogMachine(RuleBasedStateMachine):
 
         return self.loop.run_until_complete(bounded())
 
-    def make(self) -> Any:
-        raise NotImplementedError
+    make: Callable[[], Any]
+    """The log under test; each subclass has its own."""
 
     @initialize()
     def begin(self) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import pytest
@@ -14,36 +13,10 @@ from echostream.hub.reader import State
 from echostream.hub.timers import Timers
 from echostream.log import MemoryLog, Page
 from echostream.topic import TopicSet
-from echostream.wire import NDJSON, SSE, Encoder, SseEncoder
+from echostream.wire import NDJSON, SSE, SseEncoder
 from support.outlets import HandOutlet
+from support.readers import attach, flushed
 from support.settle import until
-
-
-@pytest.fixture
-async def hub() -> AsyncIterator[Hub]:
-    async with Hub() as hub:
-        yield hub
-
-
-async def follow(
-    hub: Hub,
-    *topics: str,
-    encoder: Encoder = SSE,
-    since: str = "latest",
-    outlet: HandOutlet | None = None,
-    settings: StreamSettings | None = None,
-    on_end: Callable[[StreamReport], None] | None = None,
-) -> tuple[Reader, HandOutlet]:
-    outlet = outlet or HandOutlet()
-    beginning = await hub.find_beginning(TopicSet(topics), since=since, last_event_id=None)
-    reader = hub.attach(TopicSet(topics), encoder, outlet, beginning, settings=settings, on_end=on_end)
-    reader.begin()
-    return reader, outlet
-
-
-async def flushed(hub: Hub) -> None:
-    newest = (await hub.bounds()).newest
-    await until(lambda: hub.fanout.flushed == newest)
 
 
 class Fussy(SseEncoder):
@@ -68,9 +41,9 @@ class Broken(HandOutlet):
 
 async def test_an_encoder_that_raises_cuts_its_own_readers_alone(hub: Hub):
     reports: list[StreamReport] = []
-    _, before = await follow(hub, "a", encoder=NDJSON)
-    _, fussy = await follow(hub, "a", encoder=Fussy(envelope=False), on_end=reports.append)
-    _, after = await follow(hub, "a")
+    _, before = await attach(hub, "a", encoder=NDJSON)
+    _, fussy = await attach(hub, "a", encoder=Fussy(envelope=False), on_end=reports.append)
+    _, after = await attach(hub, "a")
     for data in ("1", "bad", "2"):
         await hub.publish("a", data)
     await flushed(hub)
@@ -86,7 +59,7 @@ async def test_an_encoder_that_raises_cuts_a_reader_that_reads_the_log():
         for data in ("1", "bad", *map(str, range(20))):
             await hub.publish("a", data)
         await flushed(hub)
-        reader, outlet = await follow(hub, "a", encoder=Fussy(envelope=False), since="earliest")
+        reader, outlet = await attach(hub, "a", encoder=Fussy(envelope=False), since="earliest")
         assert reader.state is State.READING
         await until(lambda: reader.state is State.ENDED)
         assert outlet.ending == "aborted"
@@ -95,7 +68,7 @@ async def test_an_encoder_that_raises_cuts_a_reader_that_reads_the_log():
 async def test_an_outlet_that_raises_is_cut_alone(hub: Hub):
     outlets = [Broken() if number == 3 else HandOutlet() for number in range(7)]
     for outlet in outlets:
-        await follow(hub, "a", outlet=outlet)
+        await attach(hub, "a", outlet=outlet)
     broken = outlets.pop(3)
     assert isinstance(broken, Broken)
     broken.broken = True
@@ -112,9 +85,9 @@ async def test_a_callback_that_raises_disturbs_nobody(hub: Hub):
     def complain(_report: StreamReport) -> None:
         raise RuntimeError("a bug in the application")
 
-    _, first = await follow(hub, "a", on_end=complain)
-    _, second = await follow(hub, "a", on_end=complain)
-    _, other = await follow(hub, "a", "b")
+    _, first = await attach(hub, "a", on_end=complain)
+    _, second = await attach(hub, "a", on_end=complain)
+    _, other = await attach(hub, "a", "b")
     await hub.publish("a", "last", end=True)
     await hub.publish("b", "goes on")
     await flushed(hub)
@@ -132,8 +105,8 @@ async def test_an_event_of_the_hubs_own_in_the_middle_of_a_flush_takes_nobodys_p
     watchers: list[tuple[Reader, HandOutlet]] = []
     for other in ("t", "u", "v", "w", "x", "y"):  # groups of their own, flushed before and after the ending one
         if other == "w":
-            await follow(hub, "a", on_end=tell)
-        watchers.append(await follow(hub, "a", other, "hub/streams", outlet=HandOutlet(high_mark=200)))
+            await attach(hub, "a", on_end=tell)
+        watchers.append(await attach(hub, "a", other, "hub/streams", outlet=HandOutlet(high_mark=200)))
     for _, outlet in watchers:
         outlet.take()
         outlet.high_mark = 1
@@ -155,9 +128,9 @@ async def test_a_reader_that_begins_in_the_middle_of_a_flush_gets_an_event_once(
         hub.attach(TopicSet(["a", "b"]), SSE, outlet, beginning).begin()
 
     for topics in (["a", "b"], ["a", "b", "c"]):
-        await follow(hub, *topics)
-    await follow(hub, "a", on_end=begin)
-    _, last = await follow(hub, "b", "a", encoder=NDJSON)
+        await attach(hub, *topics)
+    await attach(hub, "a", on_end=begin)
+    _, last = await attach(hub, "b", "a", encoder=NDJSON)
     await hub.publish("a", "last", end=True)
     await flushed(hub)
     assert last.take().count(b'"last"') == 1
@@ -184,7 +157,7 @@ async def test_a_reader_that_ends_while_the_log_is_read_leaves_no_task(how: str)
         await flushed(hub)
         log.stuck = True
         before = asyncio.all_tasks()
-        reader, outlet = await follow(hub, "a", since="earliest")
+        reader, outlet = await attach(hub, "a", since="earliest")
         assert reader.state is State.READING
         await asyncio.sleep(0)
         outlet.on_gone() if how == "gone" else hub.drain()
@@ -194,11 +167,11 @@ async def test_a_reader_that_ends_while_the_log_is_read_leaves_no_task(how: str)
 
 async def test_a_timer_that_raises_stops_no_other(hub: Hub):
     outlet = Broken()
-    await follow(hub, "a", outlet=outlet, settings=StreamSettings(heartbeat=0.01))
+    await attach(hub, "a", outlet=outlet, settings=StreamSettings(heartbeat=0.01))
     outlet.take()
     outlet.broken = True
     await until(lambda: outlet.ending is not None)
-    _, healthy = await follow(hub, "a", settings=StreamSettings(heartbeat=0.01))
+    _, healthy = await attach(hub, "a", settings=StreamSettings(heartbeat=0.01))
     await until(lambda: (healthy.take(), healthy.sent.count(b":\n\n") > 2)[1])
 
 

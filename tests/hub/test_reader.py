@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 
 import pytest
 
@@ -17,37 +17,8 @@ from echostream.log import Entry, MemoryLog, Page
 from echostream.topic import TopicSet
 from echostream.wire import JSON_ARRAY, NDJSON, SSE, TEXT, Encoder, SseDecoder
 from support.outlets import HandOutlet, HandTimers
+from support.readers import attach, flushed
 from support.settle import until
-
-
-@pytest.fixture
-async def hub() -> AsyncIterator[Hub]:
-    async with Hub() as hub:
-        yield hub
-
-
-async def attach(
-    hub: Hub,
-    *topics: str,
-    encoder: Encoder = SSE,
-    since: str = "latest",
-    last_event_id: str | None = None,
-    high_mark: int = 2**40,
-    live: bool = True,
-    reports: list[StreamReport] | None = None,
-) -> tuple[Reader, HandOutlet]:
-    topic_set = TopicSet(topics)
-    outlet = HandOutlet(high_mark)
-    beginning = await hub.find_beginning(topic_set, since=since, last_event_id=last_event_id)
-    on_end = None if reports is None else reports.append
-    reader = hub.attach(topic_set, encoder, outlet, beginning, until=None if live else beginning.newest, on_end=on_end)
-    reader.begin()
-    return reader, outlet
-
-
-async def flushed(hub: Hub) -> None:
-    newest = (await hub.bounds()).newest
-    await until(lambda: hub.fanout.flushed == newest)
 
 
 async def test_a_live_reader_gets_what_is_published_and_nothing_else(hub: Hub):
@@ -97,7 +68,7 @@ async def test_a_write_is_at_most_64_kib_or_one_event(hub: Hub):
 
 
 async def test_a_full_reader_keeps_a_number_and_comes_back_without_loss(hub: Hub):
-    reader, outlet = await attach(hub, "a", high_mark=1000)
+    reader, outlet = await attach(hub, "a", outlet=HandOutlet(1000))
     other, quick = await attach(hub, "a")
     for number in range(500):
         await hub.publish("a", f"event {number}")
@@ -149,7 +120,7 @@ async def test_a_reader_ahead_of_the_flush_waits_for_it(hub: Hub):
 
 async def test_trimmed_entries_are_told_as_a_gap_in_the_middle():
     async with Hub(MemoryLog(max_bytes=20_000), settings=HubSettings(ring_bytes=500)) as hub:
-        reader, outlet = await attach(hub, "a", high_mark=100)
+        reader, outlet = await attach(hub, "a", outlet=HandOutlet(100))
         await hub.publish("a", "first")
         await flushed(hub)
         for number in range(200):
@@ -173,7 +144,7 @@ async def test_trimmed_entries_are_told_as_a_gap_in_the_middle():
 @pytest.mark.parametrize(("encoder", "ending"), [(SSE, None), (NDJSON, None), (TEXT, "cut")])
 async def test_a_format_that_cannot_tell_a_gap_is_cut(encoder: Encoder, ending: str | None):
     async with Hub(MemoryLog(max_bytes=20_000), settings=HubSettings(ring_bytes=500)) as hub:
-        reader, outlet = await attach(hub, "a", encoder=encoder, high_mark=100)
+        reader, outlet = await attach(hub, "a", encoder=encoder, outlet=HandOutlet(100))
         for number in range(200):
             await hub.publish("a", f"filler {number}")
         await flushed(hub)
@@ -183,7 +154,7 @@ async def test_a_format_that_cannot_tell_a_gap_is_cut(encoder: Encoder, ending: 
 
 async def test_ephemeral_events_reach_who_is_live_and_are_counted_for_who_is_not(hub: Hub):
     _, live = await attach(hub, "a")
-    stuck, stalled = await attach(hub, "a", high_mark=10)  # full with its stream-open
+    stuck, stalled = await attach(hub, "a", outlet=HandOutlet(10))  # full with its stream-open
     assert stuck.state is State.FULL
     published = await hub.publish("a", "typing", ephemeral=True)
     assert published.ids == ()
@@ -196,8 +167,8 @@ async def test_ephemeral_events_reach_who_is_live_and_are_counted_for_who_is_not
 
 async def test_a_finished_topic_ends_its_readers_live_and_behind(hub: Hub):
     reports: list[StreamReport] = []
-    _, live = await attach(hub, "a", reports=reports)
-    _, behind = await attach(hub, "a", high_mark=10, reports=reports)
+    _, live = await attach(hub, "a", on_end=reports.append)
+    _, behind = await attach(hub, "a", outlet=HandOutlet(10), on_end=reports.append)
     _, both = await attach(hub, "a", "b")
     _, pattern = await attach(hub, "*")
     await hub.publish("a", "last", end=True)
@@ -252,7 +223,7 @@ async def test_an_array_over_many_full_outlets_is_one_array():
         for number in range(200):
             await hub.publish("a", str(number))
         await flushed(hub)
-        reader, outlet = await attach(hub, "a", encoder=JSON_ARRAY, since="earliest", live=False, high_mark=50)
+        reader, outlet = await attach(hub, "a", encoder=JSON_ARRAY, since="earliest", live=False, outlet=HandOutlet(50))
         await until(lambda: (outlet.take(), reader.state is State.ENDED)[1])
         outlet.take()
         assert [item["data"] for item in json.loads(outlet.sent)] == [str(number) for number in range(200)]
@@ -277,7 +248,7 @@ async def test_drain_ends_at_an_event_boundary_and_nothing_looks_whole_that_is_n
 
 async def test_a_peer_that_goes_leaves_nothing_behind(hub: Hub):
     reports: list[StreamReport] = []
-    _, outlet = await attach(hub, "a", "b/**", reports=reports)
+    _, outlet = await attach(hub, "a", "b/**", on_end=reports.append)
     await hub.publish("a", "x")
     await flushed(hub)
     outlet.on_gone()

@@ -3,6 +3,7 @@
     EchostreamError
     ├── InvalidInput (also ValueError)   what you gave cannot be used; `field` names it
     │   ├── InvalidEvent                 an event's data, event, key, retry ...
+    │   ├── InvalidItem                  an item of a response that its format cannot carry
     │   ├── InvalidTopic                 a topic name or pattern
     │   ├── InvalidPosition              text that is not `epoch.offset`
     │   ├── InvalidSince                 a start that cannot be read
@@ -12,12 +13,15 @@
     │   ├── TopicFinished                publishing after the topic's end
     │   ├── IdempotencyConflict          a key used again with another body
     │   ├── TopicReserved                publishing under the hub's own `hub/`
-    │   └── HubClosed                    the hub is draining or closed
+    │   ├── HubClosed                    the hub is draining or closed
+    │   └── SourcesBusy                  all threads for synchronous sources are in use
     ├── NotAcceptable                    no format fits what the reader accepts
     ├── DecodeError                      bytes from a peer that are no stream of ours
     ├── PositionGone                     a matching entry after the position was trimmed
     ├── EpochChanged                     the log under us is no longer the same log
     ├── StreamAborted                    a response cut on purpose, so that it looks cut
+    ├── StreamFailed                     raised by your source: what its reader is told
+    ├── ClientGone                       writing to a reader that has left
     ├── RequestRefused                   a client's request was answered with a refusal
     ├── Unacknowledged                   a client's publication that may or may not have happened
     └── LogError                         the storage failed
@@ -34,6 +38,7 @@ documents and in `stream-error`.
 from __future__ import annotations
 
 __all__ = [
+    "ClientGone",
     "DecodeError",
     "EchostreamError",
     "EpochChanged",
@@ -41,6 +46,7 @@ __all__ = [
     "IdempotencyConflict",
     "InvalidEvent",
     "InvalidInput",
+    "InvalidItem",
     "InvalidPosition",
     "InvalidSetting",
     "InvalidSince",
@@ -55,7 +61,9 @@ __all__ = [
     "PositionGone",
     "Refused",
     "RequestRefused",
+    "SourcesBusy",
     "StreamAborted",
+    "StreamFailed",
     "TooLarge",
     "TopicFinished",
     "TopicReserved",
@@ -96,6 +104,21 @@ class InvalidEvent(InvalidInput):
     def __init__(self, field: str, reason: str, *, line: int | None = None) -> None:
         super().__init__(field, reason if line is None else f"line {line}: {reason}")
         self.line = line
+
+
+class InvalidItem(InvalidInput):
+    """An item that the response's format cannot carry. `item` (from 1) says which, when it is known."""
+
+    code = "invalid-item"
+
+    def __init__(self, reason: str, *, item: int | None = None) -> None:
+        super().__init__("item" if item is None else f"item {item}", reason)
+        self.item = item
+
+    @property
+    def public(self) -> str:
+        """Not the reason: it shows what the application holds."""
+        return "an item of the stream could not be encoded; the server's log says why"
 
 
 class InvalidTopic(InvalidInput):
@@ -176,6 +199,16 @@ class HubClosed(Refused):
     code = "draining"
 
 
+class SourcesBusy(Refused):
+    """All threads for synchronous sources are in use. Attribute: `limit`, how many there are."""
+
+    code = "sources-busy"
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(f"all {limit} threads for synchronous sources are in use; try again later")
+        self.limit = limit
+
+
 class NotAcceptable(EchostreamError):
     """No format that can be given fits. Attribute: `offered`, the media types that can be."""
 
@@ -224,6 +257,29 @@ class StreamAborted(EchostreamError):
     """
 
     code = "aborted"
+
+
+class StreamFailed(EchostreamError):
+    """Raise it in a source to choose what the reader is told.
+
+    Before the first item it is the response: a problem document with `status`. Later it is the
+    `code` and `message` of `stream-error` where the format has one, and the body is cut where not.
+    Of other exceptions a reader is told nothing but that the stream failed.
+    """
+
+    def __init__(self, code: str, message: str, *, status: int = 500) -> None:
+        super().__init__(message)
+        if not 400 <= status <= 599:
+            raise InvalidInput("status", f"must be 400 to 599, not {status}")
+        self.code = code
+        self.message = message
+        self.status = status
+
+
+class ClientGone(EchostreamError):
+    """The reader has left: nothing more can be written to it."""
+
+    code = "client-gone"
 
 
 class RequestRefused(EchostreamError):

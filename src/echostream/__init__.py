@@ -10,18 +10,34 @@ A published item becomes an `Event` with a `Position` in the log. One tail per p
 the log's end; the fan-out encodes an event once per format and hands the same bytes to every
 outlet. A subscriber is a position, not a queue: what it missed it reads from the log.
 
+A source of its own is sent as it is made, and closed when its reader leaves:
+
+    response = CSVResponse(rows(), columns=["id", "state"], filename="orders.csv")
+
     hub = Hub("sqlite:///events.db")
     async with hub:
         await hub.publish("orders/42", {"state": "paid"})
-
-The first line, responses of their own, is not in this version.
 """
 
 from __future__ import annotations
 
-from .asgi import TopicResponse, TopicSettings
+from .asgi import (
+    BytesStreamResponse,
+    CSVResponse,
+    EventStreamResponse,
+    JSONArrayResponse,
+    NDJSONResponse,
+    StreamReport,
+    TextStreamResponse,
+    TopicResponse,
+    TopicSettings,
+    Writer,
+    drain_streams,
+    stream_statistics,
+)
 from .event import Event
 from .exceptions import (
+    ClientGone,
     DecodeError,
     EchostreamError,
     EpochChanged,
@@ -29,6 +45,7 @@ from .exceptions import (
     IdempotencyConflict,
     InvalidEvent,
     InvalidInput,
+    InvalidItem,
     InvalidPosition,
     InvalidSetting,
     InvalidSince,
@@ -43,7 +60,9 @@ from .exceptions import (
     PositionGone,
     Refused,
     RequestRefused,
+    SourcesBusy,
     StreamAborted,
+    StreamFailed,
     TooLarge,
     TopicFinished,
     TopicReserved,
@@ -52,37 +71,53 @@ from .exceptions import (
 from .hub import Hub, HubSettings, Published, Subscription
 from .log import open_log
 from .position import Position
+from .stream import END, FLUSH, SourceThreads, StreamSettings
 from .topic import TopicSet
 
 __all__ = [
+    "END",
+    "FLUSH",
+    "BytesStreamResponse",
+    "CSVResponse",
+    "ClientGone",
     "DecodeError",
     "EchostreamError",
     "EpochChanged",
     "Event",
+    "EventStreamResponse",
     "Hub",
     "HubClosed",
     "HubSettings",
     "IdempotencyConflict",
     "InvalidEvent",
     "InvalidInput",
+    "InvalidItem",
     "InvalidPosition",
     "InvalidSetting",
     "InvalidSince",
     "InvalidTopic",
+    "JSONArrayResponse",
     "LogCorrupt",
     "LogError",
     "LogForeign",
     "LogFull",
     "LogInUse",
     "LogUnavailable",
+    "NDJSONResponse",
     "NotAcceptable",
     "Position",
     "PositionGone",
     "Published",
     "Refused",
     "RequestRefused",
+    "SourceThreads",
+    "SourcesBusy",
     "StreamAborted",
+    "StreamFailed",
+    "StreamReport",
+    "StreamSettings",
     "Subscription",
+    "TextStreamResponse",
     "TooLarge",
     "TopicFinished",
     "TopicReserved",
@@ -90,5 +125,8 @@ __all__ = [
     "TopicSet",
     "TopicSettings",
     "Unacknowledged",
+    "Writer",
+    "drain_streams",
     "open_log",
+    "stream_statistics",
 ]

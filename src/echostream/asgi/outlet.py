@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 
 from ..exceptions import StreamAborted
-from .problem import Receive, Send
+from .problem import Message, Receive, Send
 
 __all__ = ["HIGH_MARK", "AsgiOutlet"]
 
@@ -26,7 +26,9 @@ class AsgiOutlet:
     """An `Outlet` (see `echostream.hub.outlet`) over an ASGI server's `send`.
 
     `run` is the connection's task: it ends when the body has, or when the peer is gone. `linger`
-    bounds the seconds that an ended body may still take to leave.
+    bounds the seconds that an ended body may still take to leave. `progress` is when the server
+    last took bytes, in seconds of the loop; while none wait it means nothing. `ended`: all bytes
+    were taken, and the proper end of the body was given to the server.
     """
 
     def __init__(self, send: Send, *, high_mark: int = HIGH_MARK, linger: float = 30.0) -> None:
@@ -34,10 +36,15 @@ class AsgiOutlet:
         self.on_gone = _nothing
         self.full = False
         self.waiting = 0
+        self.progress = 0.0
+        self.ended = False
         self._send = send
         self._high_mark = high_mark
         self._linger = linger
+        self._head: Message | None = None
         self._chunks: list[bytes] = []
+        self._released = False
+        self._empty: asyncio.Future[None] | None = None
         self._wake: asyncio.Future[None] | None = None
         self._ending: bool | None = None  # whether it is clean; None while the body goes on
         self._stop: Exception | None = None
@@ -46,13 +53,33 @@ class AsgiOutlet:
 
     # -- the reader's side
 
+    def begin(self, head: Message) -> None:
+        """Send this head first, and at once, whether bytes follow it or not. For who has not sent it before `run`."""
+        self._head = head
+        self._wake_up()
+
+    def release(self) -> None:
+        """Let `run` return with nothing sent: somebody else answers."""
+        self._leave()
+        self._released = True
+        self._wake_up()
+
     def write(self, data: bytes) -> None:
         """Take `data`; the task sends it."""
+        if not self.waiting:
+            self.progress = asyncio.get_running_loop().time()
         self._chunks.append(data)
         self.waiting += len(data)
         if self.waiting > self._high_mark:
             self.full = True
         self._wake_up()
+
+    async def empty(self) -> None:
+        """Return when the server has taken all bytes, or the peer is gone."""
+        if self.waiting and self._task is not None:
+            if self._empty is None:
+                self._empty = asyncio.get_running_loop().create_future()
+            await asyncio.shield(self._empty)
 
     def close(self, *, clean: bool) -> None:
         """End the body when all is out."""
@@ -89,28 +116,39 @@ class AsgiOutlet:
                 raise self._stop from None
         finally:
             self._task = None
+            self._emptied()
             watch.cancel()
             if self._lingering is not None:
                 self._lingering.cancel()
             self._gone()
 
     async def _pump(self) -> None:
-        while True:
-            if self._chunks:
+        loop = asyncio.get_running_loop()
+        while not self._released:
+            if self._head is not None:
+                head, self._head = self._head, None
+                await self._send(head)
+                if not self._chunks and self._ending is None:  # some servers hold the head back for a body
+                    await self._send({"type": "http.response.body", "body": b"", "more_body": True})
+            elif self._chunks:
                 chunks, self._chunks = self._chunks, []
                 body = chunks[0] if len(chunks) == 1 else b"".join(chunks)
                 await self._send({"type": "http.response.body", "body": body, "more_body": True})
                 self.waiting -= len(body)
+                self.progress = loop.time()
+                if not self.waiting:
+                    self._emptied()
                 if self.full and self.waiting <= self._high_mark:
                     self.full = False
                     self.on_drained()
             elif self._ending is not None:
                 if not self._ending:
                     raise StreamAborted("the body was cut on purpose")
+                self.ended = True  # before: with the end in its hands a server may say at once that the peer is gone
                 await self._send({"type": "http.response.body", "body": b"", "more_body": False})
                 return
             else:
-                self._wake = asyncio.get_running_loop().create_future()
+                self._wake = loop.create_future()
                 await self._wake
 
     async def _watch(self, receive: Receive) -> None:
@@ -138,6 +176,12 @@ class AsgiOutlet:
         on_gone = self.on_gone
         self._leave()
         on_gone()
+
+    def _emptied(self) -> None:
+        if self._empty is not None:
+            if not self._empty.done():
+                self._empty.set_result(None)
+            self._empty = None
 
     def _leave(self) -> None:
         self.on_drained = self.on_gone = _nothing

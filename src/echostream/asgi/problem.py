@@ -14,9 +14,12 @@ from ..exceptions import (
     HubClosed,
     IdempotencyConflict,
     InvalidInput,
+    InvalidItem,
     LogFull,
     LogUnavailable,
     NotAcceptable,
+    SourcesBusy,
+    StreamFailed,
     TooLarge,
     TopicFinished,
     TopicReserved,
@@ -60,6 +63,7 @@ class HttpTooOld(EchostreamError):
 # The first that fits; a class stands before its bases.
 _STATUS: tuple[tuple[type[EchostreamError], int], ...] = (
     (TooLarge, 413),
+    (InvalidItem, 500),
     (InvalidInput, 400),
     (TopicReserved, 403),
     (TopicFinished, 409),
@@ -67,13 +71,20 @@ _STATUS: tuple[tuple[type[EchostreamError], int], ...] = (
     (NotAcceptable, 406),
     (LogFull, 507),
     (HubClosed, 503),
+    (SourcesBusy, 503),
     (LogUnavailable, 503),
     (HttpTooOld, 505),
 )
 
 
+_UNTOLD = frozenset({"reason", "message", "status", "code"})
+"""Attributes of errors that a problem document has in its own members."""
+
+
 def status_of(error: Exception) -> int:
     """The HTTP status that says what kind of error it is; 500 for what is nobody's input."""
+    if isinstance(error, StreamFailed):
+        return error.status
     return next((status for kind, status in _STATUS if isinstance(error, kind)), 500)
 
 
@@ -88,7 +99,9 @@ def problem_response(error: Exception, *, headers: Headers = ()) -> ASGIApp:
         return problem(
             500, "internal-error", "the request failed here; the log of the server says why", headers=headers
         )
-    known = {name: value for name, value in vars(error).items() if isinstance(value, (str, int)) and name != "reason"}
+    known = {
+        name: value for name, value in vars(error).items() if isinstance(value, (str, int)) and name not in _UNTOLD
+    }
     return problem(status, error.code, error.public, facts=known, headers=headers)
 
 

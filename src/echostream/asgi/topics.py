@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from ..exceptions import EchostreamError
-from ..hub import Beginning, Hub, StreamReport, StreamSettings
+from ..hub import Beginning, Hub, StreamSettings
+from ..hub import StreamReport as TopicReport
 from ..hub.start import Start
 from ..topic import TopicSet
 from ..wire.base import Encoder
@@ -40,7 +41,7 @@ class TopicResponse:
         envelope: bool | None = None,
         headers: Headers = (),
         on_begin: Callable[[int, str], None] | None = None,
-        on_end: Callable[[StreamReport], None] | None = None,
+        on_end: Callable[[TopicReport], None] | None = None,
     ) -> None:
         self.hub = hub
         self.topics = TopicSet(topics)

@@ -18,7 +18,7 @@ import msgspec
 from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from ..asgi import StreamReport, problem_response
+from ..asgi import TopicReport, problem_response
 from ..exceptions import EchostreamError, HubClosed, LogUnavailable, StreamAborted
 from ..hub import Hub
 from .access import Access
@@ -178,7 +178,7 @@ class HubApp:
     async def _describe(self) -> ASGIApp:
         return self._openapi
 
-    def _ended(self, report: StreamReport) -> None:
+    def _ended(self, report: TopicReport) -> None:
         log_stream(report)
         self.metrics.ended(report)
         self._own.closed(report)

@@ -10,7 +10,7 @@ from prometheus_client.exposition import generate_latest
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
-from ..asgi import StreamReport
+from ..asgi import TopicReport
 from ..hub import Hub
 from .limits import Slots
 
@@ -40,7 +40,7 @@ class Metrics:
             registry=self._registry,
         )
 
-    def ended(self, report: StreamReport) -> None:
+    def ended(self, report: TopicReport) -> None:
         """Count a stream that ended."""
         self._ended.labels(report.format, report.reason).inc()
         if report.first_event is not None:

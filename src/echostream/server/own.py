@@ -23,7 +23,7 @@ from typing import Any
 
 import psutil
 
-from ..asgi import StreamReport
+from ..asgi import TopicReport
 from ..hub import Hub, HubStatistics
 from ..position import Position
 
@@ -101,7 +101,7 @@ class OwnTopics:
             facts = {"topics": topics, "format": format, "readers": self._hub.statistics().readers}
             self._hub.publish_own(STREAMS, facts, event="open")
 
-    def closed(self, report: StreamReport) -> None:
+    def closed(self, report: TopicReport) -> None:
         """A stream ended."""
         if not self._hub.listening(STREAMS):
             return

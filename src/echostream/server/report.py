@@ -12,14 +12,14 @@ from __future__ import annotations
 import logging
 from typing import Any
 
-from ..asgi import StreamReport
+from ..asgi import TopicReport
 
 __all__ = ["LOGGER", "log_stream"]
 
 LOGGER = logging.getLogger("echostream.streams")
 
 
-def log_stream(report: StreamReport) -> None:
+def log_stream(report: TopicReport) -> None:
     """Write the line of one ended stream."""
     facts: dict[str, Any] = {
         "topics": report.topics,

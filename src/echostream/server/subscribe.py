@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from ..asgi import StreamReport, TopicResponse
+from ..asgi import TopicReport, TopicResponse
 from ..exceptions import HubClosed, InvalidTopic, TooLarge
 from ..hub import Hub
 from .access import Access
@@ -34,7 +34,7 @@ class Subscribe:
         proxies: Proxies,
         *,
         on_begin: Callable[[int, str], None],
-        on_end: Callable[[StreamReport], None],
+        on_end: Callable[[TopicReport], None],
     ) -> None:
         self._hub = hub
         self._stream_settings = settings.stream_settings()

@@ -58,8 +58,10 @@ class Source(Protocol):
         ...
 
     async def aclose(self) -> None:
-        """End the source and free what it holds. Idempotent; called once `pour` has ended, however it did.
+        """End the source and free what it holds. Idempotent.
 
+        Called once `pour` has ended, however it did, and in the task that poured; or without
+        `pour`, for a source that nobody wanted. May be cancelled: the source is then abandoned.
         Raises whatever the source raises in its clean-up.
         """
         ...

@@ -1,0 +1,108 @@
+"""Account: the responses of their own that are open in this process, and what became of the others.
+
+They belong to no hub and no application object, so this is where they can be counted, and ended
+before a server shuts down. Nothing here is bound to an event loop: each response is ended in its own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+from collections import Counter
+from collections.abc import Callable
+from typing import NamedTuple
+
+__all__ = ["Account", "StreamReport", "StreamStatistics", "drain_streams", "stream_statistics"]
+
+logger = logging.getLogger("echostream.stream")
+
+
+class StreamReport(NamedTuple):
+    """What a response of its own was, told once when it ended. Times in seconds.
+
+    `reason`: finished, failed, deadline, quota, drain, stalled, gone (the reader left) or
+    cancelled (by the server or the framework). `first_byte` is None when no item left.
+    """
+
+    format: str
+    items: int
+    bytes: int
+    duration: float
+    first_byte: float | None
+    reason: str
+
+
+class StreamStatistics(NamedTuple):
+    """Responses of their own in this process: `open` now, how many ended and why, sources `abandoned` so far."""
+
+    open: int
+    ended: dict[str, int]
+    abandoned: int
+
+
+class Account:
+    """Who is open. Safe from any thread."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._open: dict[object, tuple[asyncio.AbstractEventLoop, Callable[[], None]]] = {}
+        self._ended: Counter[str] = Counter()
+        self._abandoned = 0
+        self._kept: set[asyncio.Task[None]] = set()
+
+    def enter(self, stream: object, drain: Callable[[], None]) -> None:
+        """A response began in the running loop; `drain` ends it."""
+        with self._lock:
+            self._open[stream] = asyncio.get_running_loop(), drain
+
+    def leave(self, stream: object, reason: str) -> None:
+        """It ended."""
+        with self._lock:
+            del self._open[stream]
+            self._ended[reason] += 1
+
+    def abandon(self, closing: asyncio.Task[None], name: str, after: float) -> None:
+        """A source did not close in time: go on without it. It is held until it ends, lest it is collected alive."""
+        logger.warning("%s has not closed within %g s and is abandoned; it still runs", name, after)
+        with self._lock:
+            self._abandoned += 1
+            self._kept.add(closing)
+        closing.add_done_callback(self._forget)
+
+    def _forget(self, closing: asyncio.Task[None]) -> None:
+        with self._lock:
+            self._kept.discard(closing)
+        if not closing.cancelled():
+            closing.exception()  # looked at, so that asyncio does not say that nobody did
+
+    def drain(self) -> int:
+        """Ask every response to end; how many were asked."""
+        with self._lock:
+            streams = list(self._open.values())
+        for loop, drain in streams:
+            if not loop.is_closed():
+                loop.call_soon_threadsafe(drain)
+        return len(streams)
+
+    def statistics(self) -> StreamStatistics:
+        """The figures now."""
+        with self._lock:
+            return StreamStatistics(len(self._open), dict(self._ended), self._abandoned)
+
+
+ACCOUNT = Account()
+
+
+def drain_streams() -> int:
+    """End all responses of their own in this process, in order where their format allows; how many there were.
+
+    For a shutdown: servers wait for open responses before they tell the application to end, and
+    an endless one keeps them waiting. Call it from a signal handler, from any thread.
+    """
+    return ACCOUNT.drain()
+
+
+def stream_statistics() -> StreamStatistics:
+    """How many responses of their own are open in this process, how many ended and why."""
+    return ACCOUNT.statistics()

@@ -1,0 +1,323 @@
+"""Delivery: one response of its own on its way: a source poured into an outlet, as the machine says.
+
+Three tasks: the request's own runs the outlet, one pours the source, one (the outlet's) watches
+for the reader's leaving. Everything else is a callback of the loop: the batch's age, the next
+moment of the machine.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
+
+from ..exceptions import ClientGone, EchostreamError, StreamAborted, StreamFailed
+from ..stream.base import Source
+from ..stream.batch import Batch
+from ..stream.machine import Act, Happening, Machine, State
+from ..stream.settings import StreamSettings
+from ..wire.body import BodyEncoder
+from ..wire.control import StreamEnd, StreamError
+from .account import ACCOUNT, StreamReport
+from .outlet import AsgiOutlet
+from .problem import Message, Receive, Send
+
+__all__ = ["Delivery", "describe_failure"]
+
+logger = logging.getLogger("echostream.stream")
+
+
+def describe_failure(error: BaseException) -> StreamError:
+    """What a reader is told of a source's error: of one that is not ours nothing but that it happened."""
+    if isinstance(error, EchostreamError):
+        return StreamError(code=error.code, message=error.public)
+    return StreamError(code="internal-error", message="the stream failed here; the log of the server says why")
+
+
+class Delivery:
+    """The body of one response: the `Intake` of its source. `run` is called once.
+
+    `head` is the message that starts the response. `stream` is its id; the last event of a stream
+    that is over for good has the id `<stream>.end`, by which a browser that comes back is known.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        encoder: BodyEncoder,
+        head: Message,
+        *,
+        stream: str,
+        settings: StreamSettings,
+        on_end: Callable[[StreamReport], None] | None = None,
+    ) -> None:
+        self.source = source
+        self.gone = False
+        self._encoder = encoder
+        self._head = head
+        self._last_id = f"{stream}.end"
+        self._settings = settings
+        self._on_end = on_end
+        self._batch = Batch(encoder, size=settings.batch_bytes, age=settings.batch_age)
+        self._error: BaseException | None = None
+        self._refused = False
+        self._bytes = 0
+        self._first_byte: float | None = None
+        self._room: asyncio.Future[None] | None = None
+        self._left = asyncio.Event()
+        self._age: asyncio.TimerHandle | None = None
+        self._timer: asyncio.TimerHandle | None = None
+
+    # -- the server's side
+
+    async def run(self, receive: Receive, send: Send, refuse: Callable[[BaseException], Awaitable[None]]) -> None:
+        """Answer the request; what goes wrong before the head is sent is answered by `refuse`.
+
+        Raises `StreamAborted` where the body must be seen to be cut, and what `refuse` raises.
+        """
+        self._loop = asyncio.get_running_loop()
+        self._started = self._loop.time()
+        self._machine = Machine(self._settings, self._started, heartbeats=bool(self._encoder.heartbeat))
+        self._outlet = outlet = AsgiOutlet(send, linger=self._settings.send_timeout)
+        outlet.on_drained = self._drained
+        self._set_timer()
+        ACCOUNT.enter(self, self._drain)
+        feeder = asyncio.create_task(self._feed(), name=f"echostream: {self.source.name}")
+        reason = "cancelled"
+        try:
+            reason = await self._run_outlet(receive)
+            if self._refused:
+                await refuse(self._refusal())
+        finally:
+            if self._machine.ended_by is not None and reason == "cancelled":
+                reason = self._machine.ended_by.value
+            self._stop()
+            ACCOUNT.leave(self, reason)
+            try:
+                await self._close(feeder)
+            finally:
+                self._report(reason)
+
+    async def _run_outlet(self, receive: Receive) -> str:
+        """Send the body; the reason of its end."""
+        try:
+            await self._outlet.run(receive)
+        except StreamAborted:
+            if self._machine.ended_by is None:
+                raise
+            raise StreamAborted(f"the body was cut: {self._machine.ended_by.value}") from self._error
+        except OSError:  # what `send` raises for a peer that is gone
+            pass
+        if self._machine.ended_by is None or not (self._outlet.ended or self._refused):
+            self.gone = True
+            self._happen(Happening.GONE)
+            return Happening.GONE.value
+        return self._machine.ended_by.value
+
+    def _refusal(self) -> BaseException:
+        if self._error is not None:
+            return self._error
+        if self._machine.ended_by is Happening.DRAINING:
+            return StreamFailed("draining", "the server is shutting down; try again", status=503)
+        return StreamFailed("deadline", f"there was nothing to send within {self._settings.deadline:g} s", status=503)
+
+    def _stop(self) -> None:
+        self._happen(Happening.GONE)  # a source that goes on nevertheless finds the machine over
+        self._left.set()
+        for timer in (self._age, self._timer):
+            if timer is not None:
+                timer.cancel()
+
+    async def _close(self, feeder: asyncio.Task[None]) -> None:
+        """End the source, for at most `close_timeout`."""
+        feeder.cancel()
+        limit = self._settings.close_timeout
+        try:
+            await asyncio.wait({feeder}, timeout=limit)
+        finally:
+            if not feeder.done():  # its time is over, or the server has no patience
+                ACCOUNT.abandon(feeder, self.source.name, limit)
+
+    def _report(self, reason: str) -> None:
+        if self._on_end is not None:
+            duration = self._loop.time() - self._started
+            report = StreamReport(
+                self._encoder.name, self._batch.items, self._bytes, duration, self._first_byte, reason
+            )
+            self._on_end(report)
+
+    # -- the source's side
+
+    async def _feed(self) -> None:
+        try:
+            await self.source.pour(self)
+        except ClientGone:  # from `take`: somebody went on after the end
+            self._fail(ClientGone("the source wrote to a reader that has left"))
+        except Exception as error:  # noqa: BLE001  told to the reader, and logged or raised
+            self._fail(error)
+        except BaseException as error:  # cancelled: by us, when all is over, or by itself
+            self._fail(StreamAborted(f"{self.source.name} was cancelled from within: {error!r}"))
+            raise
+        else:
+            self._end(Happening.EXHAUSTED)
+        finally:
+            try:
+                await self.source.aclose()
+            except Exception:
+                logger.exception("%s failed while it was closed", self.source.name)
+
+    @property
+    def window(self) -> int:
+        """How many items may be made ahead."""
+        return self._batch.window
+
+    def describe(self, columns: Sequence[str]) -> None:
+        """Name the cells of the rows to come."""
+        self._encoder.describe(columns)
+
+    def take(self, item: Any) -> bool:
+        """Take an item; true: `settle` now. Raises `ClientGone`."""
+        self._check()
+        due = self._batch.add(item, time.monotonic())  # not the loop's time: uvloop's stands still while a source runs
+        if not due and self._age is None:
+            self._age = self._loop.call_later(self._settings.batch_age, self._send_items)
+        return due
+
+    def take_all(self, items: Sequence[Any]) -> bool:
+        """Take items; true: `settle` now. Raises `ClientGone`."""
+        self._check()
+        due = self._batch.add_all(items, time.monotonic())
+        if not due and self._age is None:
+            self._age = self._loop.call_later(self._settings.batch_age, self._send_items)
+        return due
+
+    async def settle(self) -> None:
+        """Let what was taken leave, and wait until more may come."""
+        self._send_items()
+        if self._outlet.full and not self.gone:
+            self._room = self._loop.create_future()
+            await self._room
+        else:
+            await asyncio.sleep(0)
+
+    async def flush(self) -> None:
+        """Return when the server has taken all bytes. Raises `ClientGone`."""
+        self._check()
+        self._send_items()
+        await asyncio.sleep(0)
+        await self._outlet.empty()
+
+    async def wait_gone(self) -> None:
+        """Return when the reader has left, or the response is over."""
+        await self._left.wait()
+
+    def _check(self) -> None:
+        if self._machine.state is State.OVER:
+            raise ClientGone("the response is over; nothing more can be written")
+
+    # -- what happens
+
+    def _drained(self) -> None:
+        if self._room is not None and not self._room.done():
+            self._room.set_result(None)
+
+    def _drain(self) -> None:
+        self._end(Happening.DRAINING)
+
+    def _fail(self, error: BaseException) -> None:
+        if self._machine.state is not State.OVER:
+            self._error = error
+            self._end(Happening.FAILED)
+
+    def _end(self, ending: Happening) -> None:
+        self._send_items()  # what was made before comes before
+        self._happen(ending)
+
+    def _send_items(self) -> None:
+        """Encode and send what was gathered."""
+        if self._age is not None:
+            self._age.cancel()
+            self._age = None
+        if not self._batch or self._machine.state is State.OVER:
+            return
+        before, data = self._batch.items, self._batch.take()
+        limit = self._settings.max_bytes
+        full = limit is not None and self._bytes + len(data) > limit
+        if full:  # a cut body may end anywhere, one that goes on elsewhere ends between two events
+            data = b"" if self._encoder.tells_end or limit is None else data[: limit - self._bytes]
+        if self._batch.items > before:
+            self._happen(Happening.ITEMS, data)
+        if full:
+            self._happen(Happening.FULL)
+        elif self._batch.failure is not None:
+            self._fail(self._batch.failure)
+
+    def _set_timer(self) -> None:
+        when = self._machine.next_due()
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = None if when is None else self._loop.call_at(when, self._tick)
+
+    def _tick(self) -> None:
+        self._machine.stalled_since = self._outlet.progress if self._outlet.waiting else None
+        due = self._machine.due(self._loop.time())
+        if due is Happening.EXPIRED:
+            self._end(due)
+        elif due is not None:
+            self._happen(due)
+        self._set_timer()
+
+    # -- what is done then
+
+    def _happen(self, happening: Happening, data: bytes = b"") -> None:
+        for act in self._machine.happen(happening):
+            if act is Act.HEAD:
+                self._outlet.begin(self._head)
+            elif act is Act.BODY:
+                self._bytes += len(data)
+                self._write(data)
+            elif act is Act.HEARTBEAT:
+                self._write(self._encoder.heartbeat)
+            elif act is Act.FINISH:
+                self._finish()
+            elif act is Act.TELL:
+                self._tell(happening)
+            elif act is Act.REFUSE:
+                self._refused = True
+                self._outlet.release()
+            elif happening is Happening.STALLED:
+                self._outlet.abort()
+
+    def _write(self, data: bytes) -> None:
+        if not data:
+            return
+        now = self._loop.time()
+        self._outlet.write(data)
+        self._machine.wrote(now)
+        if self._first_byte is None:
+            self._first_byte = now - self._started
+        # The timer follows what is due, lazily; a write may be what stalls.
+        stalls_at = now + self._settings.send_timeout
+        if self._timer is None or self._timer.when() > stalls_at:
+            if self._timer is not None:
+                self._timer.cancel()
+            self._timer = self._loop.call_at(stalls_at, self._tick)
+
+    def _finish(self) -> None:
+        self._write(self._encoder.finish())
+        if self._encoder.tells_end:
+            self._write(self._encoder.control(StreamEnd(reason=Happening.EXHAUSTED.value), id=self._last_id))
+        self._outlet.close(clean=True)
+
+    def _tell(self, ending: Happening) -> None:
+        in_order = self._encoder.tells_end
+        if self._error is None:  # without an id: a browser comes back, with that of the last event it had
+            self._write(self._encoder.control(StreamEnd(reason=ending.value)))
+        else:
+            told = describe_failure(self._error)
+            self._write(self._encoder.control(told, id=self._last_id if in_order else None))
+            if in_order:  # else the server logs it
+                logger.error("%s failed", self.source.name, exc_info=self._error)
+        self._outlet.close(clean=in_order)

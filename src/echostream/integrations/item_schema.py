@@ -20,7 +20,7 @@ def item_schema(item: Any) -> dict[str, Any]:
     else:
         from pydantic import TypeAdapter
 
-        adapter: TypeAdapter[Any] = TypeAdapter(item)
+        adapter = TypeAdapter(cast("Any", item))
         schema = adapter.json_schema(mode="serialization")
     # References begin at the root of the document that the schema is put into, so none may be left.
     return cast("dict[str, Any]", _inlined(schema, schema.get("$defs", {}), ()))

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from .base import Encoder
 from .batch import MAX_BATCH_EVENTS, batch_line, parse_batch
+from .body import BodyEncoder, BytesBody, CsvBody, JsonArrayBody, NdjsonBody, SseBody, TextBody
 from .control import Control, Resume, StreamAt, StreamEnd, StreamError, StreamGap, StreamOpen, facts, parse_control
 from .envelope import envelope, parse_envelope, time_text
 from .json_array import JSON_ARRAY, JsonArrayEncoder
+from .json_array_decoder import JsonArrayDecoder
 from .ndjson import NDJSON, NdjsonEncoder
 from .ndjson_decoder import LastLine, NdjsonDecoder
 from .negotiate import by_name, negotiate
@@ -23,13 +25,20 @@ __all__ = [
     "SSE",
     "SSE_ENVELOPE",
     "TEXT",
+    "BodyEncoder",
+    "BytesBody",
     "Control",
+    "CsvBody",
     "Encoder",
+    "JsonArrayBody",
+    "JsonArrayDecoder",
     "JsonArrayEncoder",
     "LastLine",
+    "NdjsonBody",
     "NdjsonDecoder",
     "NdjsonEncoder",
     "Resume",
+    "SseBody",
     "SseDecoder",
     "SseEncoder",
     "SseMessage",
@@ -38,6 +47,7 @@ __all__ = [
     "StreamError",
     "StreamGap",
     "StreamOpen",
+    "TextBody",
     "TextEncoder",
     "batch_line",
     "by_name",

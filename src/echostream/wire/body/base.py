@@ -24,7 +24,10 @@ class BodyEncoder(Protocol):
 
     @property
     def media_type(self) -> str:
-        """The whole value of `Content-Type`, with its charset where the type has one."""
+        """The whole value of `Content-Type`, with its charset where the type has one.
+
+        It can say more once the first items are encoded: CSV then knows whether it has a header row.
+        """
         ...
 
     @property
@@ -43,14 +46,18 @@ class BodyEncoder(Protocol):
         ...
 
     def describe(self, columns: Sequence[str]) -> None:
-        """The source names the cells of its rows. Called at most once, before the first item."""
+        """The source names the cells of its rows. Called at most once, before the first item.
+
+        Raises `InvalidItem` for names that the format cannot carry.
+        """
         ...
 
     def encode(self, items: Sequence[Any]) -> bytes:
         """The bytes of these items, in order; at least one item.
 
-        Raises `InvalidItem`, and then nothing has changed: the items before the bad one can be
-        encoded again.
+        Raises `InvalidItem` and nothing else, whatever an item's own code raised; `item` is the first
+        bad one's place in this sequence, from 1. Then nothing has changed: the items before it can
+        be encoded again, and will be.
         """
         ...
 

@@ -57,7 +57,7 @@ def table_closer(table: Any) -> Callable[[], object] | None:
     if _frame_reader(table) is not None:
         return table.close if hasattr(table.__class__, "read_next_batch") else None
     # DuckDB's `execute` returns the connection itself, which others may be using.
-    return None if hasattr(table, "cursor") else getattr(table, "close", None)
+    return None if hasattr(table, "cursor") or not hasattr(table, "close") else lambda: _close_cursor(table)
 
 
 # --- cursors
@@ -89,6 +89,14 @@ def _cursor_rows(cursor: Any, desk: Desk) -> Rows:
             return
         yield rows if type(rows[0]) is tuple else [_as_tuple(row) for row in rows]
         size = min(size * 2, MOST_ROWS)
+
+
+def _close_cursor(cursor: Any) -> None:
+    try:
+        cursor.close()
+    except Exception as error:
+        if not _is_of_another_thread(error):  # reading it has said so already
+            raise
 
 
 def _is_of_another_thread(error: Exception) -> bool:

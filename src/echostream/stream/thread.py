@@ -245,8 +245,11 @@ class ThreadSource:
     async def _sleep(self, stirred: Callable[[], object]) -> None:
         waiter = self._waiter = self._loop.create_future()
         self._asleep = True
-        if not stirred():
-            await waiter
+        try:
+            if not stirred():
+                await waiter
+        finally:
+            self._waiter = None  # one that was cancelled holds the frames of whoever waited
         self._asleep = False
 
     def _rouse(self) -> None:

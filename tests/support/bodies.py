@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import io
 import itertools
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -40,7 +41,7 @@ def body_of(encoder: BodyEncoder, items: Sequence[Any], *, places: Sequence[int]
     return beat + b"".join(encoder.encode(part) + beat for part in cut(items, places)) + encoder.finish() + beat
 
 
-class Chunks:
+class Chunks(io.RawIOBase):
     """A file that gives a body as a socket would: a few bytes at each read. `given` counts them."""
 
     def __init__(self, body: bytes, size: int) -> None:
@@ -48,11 +49,14 @@ class Chunks:
         self._size = size
         self.given = 0
 
-    def read(self, size: int = -1) -> bytes:
-        size = self._size if size < 0 else min(size, self._size)
-        piece = self._body[self.given : self.given + size]
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        piece = self._body[self.given : self.given + min(self._size, len(buffer))]
+        buffer[: len(piece)] = piece
         self.given += len(piece)
-        return piece
+        return len(piece)
 
 
 # What some reader takes for a delimiter, a quote, a line end, a formula or a comment, next to any other text.

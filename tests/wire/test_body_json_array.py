@@ -47,6 +47,17 @@ def test_an_item_that_fails_leaves_the_bracket_to_come() -> None:
     assert body.encode([1]) + body.finish() == b"[1]"
 
 
+def test_a_hook_that_fails_only_once() -> None:
+    errors = [ZeroDivisionError()]
+
+    def default(value: Any) -> Any:
+        if errors:
+            raise errors.pop()
+        return "known"
+
+    assert body_of(JsonArrayBody(default), [1, object(), 2]) == b'[1,"known",2]'
+
+
 def test_the_items_are_read_by_ijson_as_they_come() -> None:
     items = [{"n": number, "text": "x" * 50} for number in range(100)]
     body = body_of(JsonArrayBody(), items, places=range(100), beats=True)

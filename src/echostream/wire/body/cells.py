@@ -32,7 +32,8 @@ _KNOWN: frozenset[type] = _PLAIN | {str, NoneType}
 _MARKS = ("=", "+", "-", "@", "\t", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 _BEGINS_FORMULA = frozenset({*_MARKS, "\r", "\n"})
 
-_is_number = re.compile(r"(?ai)[+-]?(?:(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?|inf(?:inity)?|nan)").fullmatch
+# Possessive throughout: a cell of a million digits and a letter must not be read a million times.
+_is_number = re.compile(r"(?ai)[+-]?(?:(?:\d++(?:\.\d*+)?|\.\d++)(?:e[+-]?\d++)?|inf(?:inity)?|nan)").fullmatch
 
 
 class Cells:
@@ -47,8 +48,7 @@ class Cells:
     def __init__(self, *, delimiter: str, guard: bool) -> None:
         self._delimiter = delimiter
         self._formula = _BEGINS_FORMULA if guard else frozenset[str]()
-        # A TAB that delimits is looked for anywhere in a text.
-        self._marks = [mark for mark in _MARKS if mark != delimiter] if guard else []
+        self._marks = _MARKS if guard else ()
 
     def lines(self, rows: Sequence[Sequence[Any]], width: int, names: Sequence[str] | None) -> bytes:
         """The rows, each `width` cells long. Raises `InvalidItem`, which names the column."""

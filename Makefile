@@ -1,6 +1,6 @@
 # Two commands are enough: `make run` and `make test`. Both need Python 3.11 or newer, and nothing else.
 .DEFAULT_GOAL := help
-.PHONY: help run test lint format bench soak clean lock reference dev style system-packages
+.PHONY: help run test lint format bench bench-peers soak clean lock reference dev style system-packages
 
 # Passed on: make run ARGS="--port 9000", make test ARGS="tests/wire -x"
 ARGS ?=
@@ -8,7 +8,7 @@ ARGS ?=
 PARALLEL ?= -n 2 --dist loadfile
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 run: ## start the hub on http://127.0.0.1:8800 with its log in data/ (ARGS="--port 9000")
 	@sh scripts/environment.sh run
@@ -31,9 +31,11 @@ format: dev ## let ruff write the code's form
 	.venv/bin/ruff check --fix-only
 	.venv/bin/ruff format
 
-bench: dev ## measure side by side with peers, where benchmarks exist
-	@if [ -f benchmarks/__main__.py ]; then .venv/bin/python -m benchmarks $(ARGS); \
-	else echo "nothing to measure yet: benchmarks/ does not exist"; fi
+bench: dev ## measure side by side with peers (ARGS="rows --quick")
+	@.venv/bin/python -m benchmarks $(ARGS)
+
+bench-peers: dev ## install the peers that `bench` measures against and that are in no wheel
+	@sh benchmarks/peers/install.sh
 
 soak: dev ## the long forms of the tests that have one
 	.venv/bin/python -m pytest --soak -m soak $(ARGS)

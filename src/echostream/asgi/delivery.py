@@ -68,7 +68,8 @@ class Delivery:
         self._room: asyncio.Future[None] | None = None
         self._left = asyncio.Event()
         self._age: asyncio.TimerHandle | None = None
-        self._timer: asyncio.TimerHandle | None = None
+        self._timer: asyncio.Handle | None = None
+        self._timer_at = 0.0
 
     # -- the server's side
 
@@ -258,7 +259,13 @@ class Delivery:
         when = self._machine.next_due()
         if self._timer is not None:
             self._timer.cancel()
-        self._timer = None if when is None else self._loop.call_at(when, self._tick)
+            self._timer = None
+        if when is not None:
+            self._wake_at(when)
+
+    def _wake_at(self, when: float) -> None:
+        # Kept here: the handle that uvloop gives for a moment at hand does not know its own.
+        self._timer, self._timer_at = self._loop.call_at(when, self._tick), when
 
     def _tick(self) -> None:
         self._machine.stalled_since = self._outlet.progress if self._outlet.waiting else None
@@ -300,10 +307,10 @@ class Delivery:
             self._first_byte = now - self._started
         # The timer follows what is due, lazily; a write may be what stalls.
         stalls_at = now + self._settings.send_timeout
-        if self._timer is None or self._timer.when() > stalls_at:
+        if self._timer is None or self._timer_at > stalls_at:
             if self._timer is not None:
                 self._timer.cancel()
-            self._timer = self._loop.call_at(stalls_at, self._tick)
+            self._wake_at(stalls_at)
 
     def _finish(self) -> None:
         self._write(self._encoder.finish())

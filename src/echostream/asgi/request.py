@@ -10,7 +10,7 @@ from ..wire import ENVELOPE_FORMATS, FORMATS, by_name, negotiate
 from ..wire.base import Encoder
 from .problem import Scope
 
-__all__ = ["SubscribeRequest", "header", "query"]
+__all__ = ["SubscribeRequest", "header", "is_http_1_0", "query"]
 
 _SWITCH = {"1": True, "true": True, "0": False, "false": False}
 
@@ -53,6 +53,11 @@ def query(scope: Scope) -> dict[str, str]:
     for name, value in pairs:
         fields.setdefault(name, value)
     return fields
+
+
+def is_http_1_0(scope: Scope) -> bool:
+    """Whether the client speaks HTTP/1.0, where the end of a body is but the end of the connection."""
+    return scope.get("http_version") in ("1.0", "1")  # ASGI says "1.0", granian says "1"
 
 
 def header(scope: Scope, name: bytes) -> str | None:

@@ -34,7 +34,7 @@ from .problem import (
     refuse,
     status_of,
 )
-from .request import header
+from .request import header, is_http_1_0
 from .writer import Block, Writer, WriterSource, takes_a_writer
 
 __all__ = [
@@ -158,7 +158,7 @@ class StreamResponse:
 
     def _bodiless(self, scope: Scope, encoder: BodyEncoder) -> ASGIApp | None:
         """The answer to a request that gets no body of ours; None for one that does."""
-        if scope.get("http_version") == "1.0" and encoder.name not in ("sse", "ndjson"):
+        if is_http_1_0(scope) and encoder.name not in ("sse", "ndjson"):
             return problem_response(
                 HttpTooOld(f"a body in {encoder.name} needs HTTP/1.1: in 1.0 half of it would look like all of it")
             )
@@ -226,7 +226,7 @@ class NDJSONResponse(StreamResponse):
         super().__init__(source, status_code=status_code, **options)
 
     def encoder(self, _scope: Scope) -> BodyEncoder:
-        return NdjsonBody(self._default, end_line=self._end_line or _scope.get("http_version") == "1.0")
+        return NdjsonBody(self._default, end_line=self._end_line or is_http_1_0(_scope))
 
 
 class JSONArrayResponse(StreamResponse):

@@ -12,7 +12,7 @@ from ..topic import TopicSet
 from ..wire.base import Encoder
 from .outlet import AsgiOutlet
 from .problem import ASGIApp, Headers, HttpTooOld, Receive, Scope, Send, problem, problem_response, refuse, status_of
-from .request import SubscribeRequest, header
+from .request import SubscribeRequest, header, is_http_1_0
 
 __all__ = ["TopicResponse"]
 
@@ -136,7 +136,7 @@ def _check_version(scope: Scope, encoder: Encoder) -> None:
     SSE and NDJSON say their ending themselves, so they are served; the other formats are not.
     Raises `HttpTooOld`.
     """
-    if scope.get("http_version") == "1.0" and encoder.name not in ("sse", "ndjson"):
+    if is_http_1_0(scope) and encoder.name not in ("sse", "ndjson"):
         raise HttpTooOld(
             f"format {encoder.name!r} needs HTTP/1.1; behind nginx set proxy_http_version 1.1, or ask for sse or ndjson"
         )

@@ -45,7 +45,7 @@ class Account:
     """Who is open. Safe from any thread."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # a signal handler that drains may interrupt who holds it
         self._open: dict[object, tuple[asyncio.AbstractEventLoop, Callable[[], None]]] = {}
         self._ended: Counter[str] = Counter()
         self._abandoned = 0

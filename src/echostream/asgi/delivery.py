@@ -23,6 +23,7 @@ from ..wire.control import StreamEnd, StreamError
 from .account import ACCOUNT, StreamReport
 from .outlet import AsgiOutlet
 from .problem import Message, Receive, Send
+from .shield import shield
 
 __all__ = ["Delivery", "describe_failure"]
 
@@ -85,7 +86,7 @@ class Delivery:
         outlet.on_drained = self._drained
         self._set_timer()
         ACCOUNT.enter(self, self._drain)
-        feeder = asyncio.create_task(self._feed(), name=f"echostream: {self.source.name}")
+        self._feeder = feeder = asyncio.create_task(self._feed(), name=f"echostream: {self.source.name}")
         reason = "cancelled"
         try:
             reason = await self._run_outlet(receive)
@@ -105,10 +106,6 @@ class Delivery:
         """Send the body; the reason of its end."""
         try:
             await self._outlet.run(receive)
-        except StreamAborted:
-            if self._machine.ended_by is None:
-                raise
-            raise StreamAborted(f"the body was cut: {self._machine.ended_by.value}") from self._error
         except OSError:  # what `send` raises for a peer that is gone
             pass
         if self._machine.ended_by is None or not (self._outlet.ended or self._refused):
@@ -136,7 +133,8 @@ class Delivery:
         feeder.cancel()
         limit = self._settings.close_timeout
         try:
-            await asyncio.wait({feeder}, timeout=limit)
+            with shield():
+                await asyncio.wait({feeder}, timeout=limit)
         finally:
             if not feeder.done():  # its time is over, or the server has no patience
                 ACCOUNT.abandon(feeder, self.source.name, limit)
@@ -295,7 +293,9 @@ class Delivery:
                 self._refused = True
                 self._outlet.release()
             elif happening is Happening.STALLED:
+                self._outlet.why = self._cut(happening)
                 self._outlet.abort()
+                self._feeder.cancel()  # now: below some middlewares the call goes on until the reader does
 
     def _write(self, data: bytes) -> None:
         if not data:
@@ -327,4 +327,11 @@ class Delivery:
             self._write(self._encoder.control(told, id=self._last_id if in_order else None))
             if in_order:  # else the server logs it
                 logger.error("%s failed", self.source.name, exc_info=self._error)
+        if not in_order:
+            self._outlet.why = self._cut(ending)
         self._outlet.close(clean=in_order)
+
+    def _cut(self, ending: Happening) -> StreamAborted:
+        cut = StreamAborted(f"the body was cut: {ending.value}")
+        cut.__cause__ = self._error
+        return cut

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 
 from ..exceptions import StreamAborted
+from .cut import hides_errors, send_cut
 from .problem import Message, Receive, Send
 
 __all__ = ["HIGH_MARK", "AsgiOutlet"]
@@ -28,7 +29,8 @@ class AsgiOutlet:
     `run` is the connection's task: it ends when the body has, or when the peer is gone. `linger`
     bounds the seconds that an ended body may still take to leave. `progress` is when the server
     last took bytes, in seconds of the loop; while none wait it means nothing. `ended`: all bytes
-    were taken, and the proper end of the body was given to the server.
+    were taken, and the proper end of the body was given to the server. `why` may be set to
+    what is to be raised when the body is cut.
     """
 
     def __init__(self, send: Send, *, high_mark: int = HIGH_MARK, linger: float = 30.0) -> None:
@@ -38,6 +40,7 @@ class AsgiOutlet:
         self.waiting = 0
         self.progress = 0.0
         self.ended = False
+        self.why: StreamAborted | None = None
         self._send = send
         self._high_mark = high_mark
         self._linger = linger
@@ -48,6 +51,7 @@ class AsgiOutlet:
         self._wake: asyncio.Future[None] | None = None
         self._ending: bool | None = None  # whether it is clean; None while the body goes on
         self._stop: Exception | None = None
+        self._hidden = False
         self._task: asyncio.Task[object] | None = None
         self._lingering: asyncio.TimerHandle | None = None
 
@@ -90,8 +94,12 @@ class AsgiOutlet:
         self._wake_up()
 
     def abort(self) -> None:
-        """Cut the body now."""
-        self._interrupt(StreamAborted("the body was cut on purpose"))
+        """Cut the body now. Where an error alone does not cut it, as soon as the server takes bytes again."""
+        if self._hidden:
+            self._chunks, self._ending = [], False
+            self._wake_up()
+        else:
+            self._interrupt(self._cut())
 
     # -- the server's side
 
@@ -101,6 +109,7 @@ class AsgiOutlet:
         Raises `StreamAborted` to cut the body, and what `send` or `receive` raises.
         """
         self._task = task = asyncio.current_task()
+        self._hidden = hides_errors(receive)
         cancelled_before = 0 if task is None else task.cancelling()
         if self._ending is not None:
             self._bound_ending()
@@ -113,7 +122,7 @@ class AsgiOutlet:
             if not undone or self._stop is None or not isinstance(error, asyncio.CancelledError):
                 raise
             if not isinstance(self._stop, ConnectionResetError):
-                raise self._stop from None
+                raise self._stop from self._stop.__cause__
         finally:
             self._task = None
             self._emptied()
@@ -143,7 +152,9 @@ class AsgiOutlet:
                     self.on_drained()
             elif self._ending is not None:
                 if not self._ending:
-                    raise StreamAborted("the body was cut on purpose")
+                    cut = self._cut()
+                    await send_cut(self._send, cut)
+                    raise cut
                 self.ended = True  # before: with the end in its hands a server may say at once that the peer is gone
                 await self._send({"type": "http.response.body", "body": b"", "more_body": False})
                 return
@@ -165,7 +176,14 @@ class AsgiOutlet:
             self._interrupt(ConnectionResetError("the peer is gone"))
 
     def _bound_ending(self) -> None:
-        self._lingering = asyncio.get_running_loop().call_later(self._linger, self.abort)
+        self._lingering = asyncio.get_running_loop().call_later(self._linger, self._give_up)
+
+    def _give_up(self) -> None:
+        self.why = self.why or StreamAborted(f"the end of the body was not taken within {self._linger:g} s")
+        self.abort()
+
+    def _cut(self) -> StreamAborted:
+        return self.why or StreamAborted("the body was cut on purpose")
 
     def _interrupt(self, why: Exception) -> None:
         if self._task is not None and self._stop is None:

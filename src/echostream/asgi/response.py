@@ -35,6 +35,7 @@ from .problem import (
     status_of,
 )
 from .request import header, is_http_1_0
+from .shield import shield
 from .writer import Block, Writer, WriterSource, takes_a_writer
 
 __all__ = [
@@ -127,7 +128,9 @@ class StreamResponse:
             if error is not None and not ours:
                 raise error
         finally:
-            answer.cancel()
+            if answer.cancel():
+                with shield():
+                    await asyncio.wait({answer})
 
     # -- private
 

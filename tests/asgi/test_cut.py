@@ -1,0 +1,56 @@
+"""The last piece of a cut body: what those who carry bodies on make of it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from echostream.asgi.cut import hides_errors, send_cut
+from echostream.exceptions import StreamAborted
+
+WHY = StreamAborted("the source failed")
+
+
+async def piece() -> Any:
+    sent: list[Any] = []
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    await send_cut(send, WHY)
+    [message] = sent
+    assert message["type"] == "http.response.body"
+    assert message["more_body"] is True
+    return message["body"]
+
+
+async def test_it_is_carried_on_and_adds_nothing():
+    body = await piece()
+    assert isinstance(body, bytes)
+    assert body, "a BaseHTTPMiddleware passes over what is false"
+    assert b"".join([b"a", body, b"b"]) == b"ab"
+    assert memoryview(body).nbytes == 0
+
+
+@pytest.mark.parametrize("measure", [len, bytes, lambda body: b"%x\r\n" % len(body)])
+async def test_who_measures_it_gets_the_error(measure: Any):
+    body = await piece()
+    with pytest.raises(StreamAborted) as raised:
+        measure(body)
+    assert raised.value is WHY
+
+
+@pytest.mark.parametrize("error", [WHY, OSError("the peer is gone"), RuntimeError("not a server's word")])
+async def test_what_send_raises_is_left_to_who_cuts(error: Exception):
+    async def send(_message: Any) -> None:
+        raise error
+
+    await send_cut(send, WHY)
+
+
+async def test_a_plain_server_hides_nothing():
+    async def receive() -> Any:
+        raise AssertionError
+
+    assert not hides_errors(receive)

@@ -7,6 +7,7 @@ import contextlib
 import contextvars
 import functools
 import io
+import os
 import sqlite3
 import tempfile
 import threading
@@ -16,7 +17,9 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+import httpx
 import pytest
+from starlette.datastructures import UploadFile
 
 from echostream.exceptions import ClientGone, InvalidInput
 from echostream.stream.base import Source
@@ -365,6 +368,20 @@ async def test_a_queue_until_its_end():
     await asyncio.wait_for(queue.join(), 1)
 
 
+async def test_a_queue_is_given_in_slices_of_the_window():
+    class Sliced(HandIntake):
+        def take_all(self, items: Any) -> bool:
+            assert len(items) <= 10
+            return super().take_all(items)
+
+    queue: asyncio.Queue[Any] = asyncio.Queue()
+    for item in (*range(95), END):
+        queue.put_nowait(item)
+    intake = await poured(queue, Sliced(10))
+    assert intake.items == [*range(95)]
+    assert intake.calls == 10
+
+
 async def test_an_item_of_a_queue_is_done_when_the_reader_has_room():
     queue: asyncio.Queue[Any] = asyncio.Queue()
     intake = HandIntake(1, held=True)
@@ -417,6 +434,18 @@ async def test_a_binary_file_in_chunks(tmp_path: Path):
         assert b"".join(intake.items) == data
         assert max(map(len, intake.items)) == CHUNK_BYTES
         assert file.closed
+
+
+async def test_a_pipe_gives_what_is_there():
+    reading, writing = os.pipe()
+    intake = HandIntake()
+    source = open_source(os.fdopen(reading, "rb"))
+    task = asyncio.create_task(source.pour(intake))
+    with os.fdopen(writing, "wb", buffering=0) as pipe:
+        pipe.write(b"one")
+        await until(lambda: intake.items == [b"one"])
+    await task
+    await source.aclose()
 
 
 async def test_a_text_file_by_lines(tmp_path: Path):
@@ -580,6 +609,8 @@ REFUSED: list[tuple[Any, str]] = [
     (MappingProxyType({"a": 1}), "items()"),
     (Path("file"), "open the file"),
     (Response(), "iter_content()"),
+    (httpx.Response(200), "aiter_bytes() or iter_bytes()"),
+    (UploadFile(io.BytesIO(b"x")), "async generator"),
     (42, "int is neither"),
     (object(), "object is neither"),
 ]

@@ -159,6 +159,31 @@ async def test_closed_at_its_end_before_anyone_asks():
     await source.aclose()
 
 
+async def test_the_items_do_not_wait_for_the_close():
+    end, go_on = threading.Event(), threading.Event()
+
+    class Slow:
+        def __iter__(self) -> Slow:
+            return self
+
+        def __next__(self) -> int:
+            assert end.wait(30)
+            raise StopIteration
+
+        def close(self) -> None:
+            assert go_on.wait(30)
+
+    source = open_source(Slow())
+    asyncio.get_running_loop().call_later(0.01, end.set)  # by then the loop waits for it
+    await asyncio.wait_for(source.pour(HandIntake()), 10)
+    closing = asyncio.create_task(source.aclose())
+    for _ in range(20):
+        await asyncio.sleep(0.0005)
+    assert not closing.done()
+    go_on.set()
+    await closing
+
+
 def raises_in_finally() -> Iterator[int]:
     try:
         while True:
@@ -262,7 +287,7 @@ async def test_nothing_is_left(threads: SourceThreads):
     left: list[weakref.ref[Any]] = []
     await run()
     await until(lambda: not [t for t in threading.enumerate() if t.name.startswith("echostream-source")])
-    await asyncio.sleep(0)  # a wake that came for nothing is still to be run
+    await asyncio.sleep(0)  # the loop holds what the last turn raised, and a wake that came for nothing
     gc.collect()
     assert [reference() for reference in left if reference() is not None] == []
 
@@ -320,6 +345,7 @@ def test_the_loop_is_closed_under_a_worker(
     loop.close()
     watched.go_on.set()
     assert watched.closed.wait(10)
+    assert watched.made == (3 if where == "next" else 4)
     assert not task.done()
     del task
     for thread in threading.enumerate():

@@ -80,8 +80,10 @@ def refuse(thing: Any) -> None:
         reason = "is a coroutine or a future; give the async function itself, or await it first"
     elif isinstance(thing, os.PathLike):
         reason = "is a path; open the file and give that"
-    elif (way := next((way for way in _WAYS_OF_RESPONSES if hasattr(kind, way)), None)) is not None:
-        reason = f"is a response; give what its {way}() returns"
+    elif ways := [f"{way}()" for way in _WAYS_OF_RESPONSES if hasattr(kind, way)]:
+        reason = f"is a response; give what its {' or '.join(ways)} returns"
+    elif not runs_on_loop(thing) and inspect.iscoroutinefunction(getattr(thing, "read", None)):
+        reason = f"the read() of {kind.__qualname__} is asynchronous; give an async generator of what it reads"
     elif not callable(thing) and not runs_on_loop(thing) and not is_readable(thing):
         reason = f"{kind.__qualname__} is neither iterable nor a cursor, a frame, a file, a queue or a function"
     else:

@@ -143,8 +143,8 @@ class ThreadSource:
         self._flushes = 0
         self._over = False  # no item comes any more
         self._ended = False  # and all is closed
-        self._error: BaseException | None = None
-        self._close_error: BaseException | None = None
+        self._error: Exception | None = None
+        self._close_error: Exception | None = None
         # Shared
         self._items: list[Any] = []
         self._room = 1
@@ -166,7 +166,7 @@ class ThreadSource:
         try:
             await self._drain(into)
         except BaseException:
-            self._stop()  # now: whoever pours may still have to settle something before `aclose`
+            self._stop()  # now, not in `aclose`: the source is to begin its end at once
             raise
         error, self._error = self._error, None
         if error is not None:
@@ -186,7 +186,6 @@ class ThreadSource:
             if not self._call:
                 close_unread(thing)
             return
-        self._stop()
         try:
             while not self._ended:
                 await self._sleep(lambda: self._ended)
@@ -230,8 +229,6 @@ class ThreadSource:
         elif into.take_all(items) or self._given >= window:
             await into.settle()
             self._given = 0
-        else:
-            await asyncio.sleep(0)  # other tasks have their turn, however fast the worker is
         self._room = max(1, into.window - self._given)
         if not self._gate.is_set():
             self._gate.set()
@@ -245,11 +242,8 @@ class ThreadSource:
     async def _sleep(self, stirred: Callable[[], object]) -> None:
         waiter = self._waiter = self._loop.create_future()
         self._asleep = True
-        try:
-            if not stirred():
-                await waiter
-        finally:
-            self._waiter = None  # one that was cancelled holds the frames of whoever waited
+        if not stirred():
+            await waiter
         self._asleep = False
 
     def _rouse(self) -> None:
@@ -295,8 +289,6 @@ class ThreadSource:
         """What to read; None when nothing is to be read here."""
         thing, self._thing = self._thing, None
         if self._call:
-            if self._closing:
-                return None
             thing = thing()
             if runs_on_loop(thing):
                 self.handed = thing
@@ -338,25 +330,23 @@ class ThreadSource:
             self._stop()
 
     def _end(self) -> None:
-        if self._closing:
-            self._items.clear()
         self._ended = True
         if self._asleep:
             self._wake()
 
 
-def _as_carried(error: BaseException) -> BaseException:
+def _as_carried(error: BaseException) -> Exception:
     """`error` as `pour` may raise it.
 
-    Without our own frames, which hold the source. What would mean something else to the task that
-    pours (that it was cancelled or closed) is raised as the cause of a `RuntimeError`.
+    Without our own frames, which hold the source. What would mean something else where it is
+    raised (the task was cancelled or closed, the program is to exit) is the cause of a `RuntimeError`.
     """
     traceback = error.__traceback__
     while traceback is not None and traceback.tb_frame.f_globals is globals():
         traceback = traceback.tb_next
     error.__traceback__ = traceback
-    if isinstance(error, asyncio.CancelledError | GeneratorExit):
-        carried = RuntimeError(f"the source raised {error!r}")
-        carried.__cause__ = error
-        return carried
-    return error
+    if isinstance(error, Exception):
+        return error
+    carried = RuntimeError(f"the source raised {error!r}")
+    carried.__cause__ = error
+    return carried

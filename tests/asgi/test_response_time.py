@@ -93,6 +93,17 @@ async def test_no_heartbeats_where_it_has_none(kind: Callable[..., StreamRespons
 
 
 @virtual_time
+async def test_a_heartbeat_shorter_than_the_wait_for_the_first_item_is_in_time():
+    settings = StreamSettings(heartbeat=0.2, commit_after=5)
+    async with drive(EventStreamResponse(every(1.1, "a", 2), settings=settings), within=60) as response:
+        moments = list[float]()
+        async for chunk in response:
+            if chunk == b":\n\n":
+                moments.append(round(now(), 1))
+    assert moments == [0.2, 0.4, 0.6, 0.8, 1.0, 1.3, 1.5, 1.7, 1.9, 2.1]
+
+
+@virtual_time
 async def test_no_heartbeat_while_data_flows():
     async with drive(NDJSONResponse(every(10, 1, 20), settings=StreamSettings(heartbeat=15)), within=600) as response:
         assert await response.read() == b"1\n" * 20

@@ -280,6 +280,7 @@ class Delivery:
         for act in self._machine.happen(happening):
             if act is Act.HEAD:
                 self._outlet.begin(self._head)
+                self._set_timer()  # a heartbeat may be due before the head was
             elif act is Act.BODY:
                 self._bytes += len(data)
                 self._write(data)

@@ -47,7 +47,7 @@ class TopicResponse:
         self.topics = TopicSet(topics)
         self.settings = settings or StreamSettings()
         self.envelope = len(self.topics) > 1 or bool(self.topics.patterns) if envelope is None else envelope
-        self.headers = list(headers)
+        self.raw_headers = list(headers)
         self.on_begin = on_begin
         self.on_end = on_end
 
@@ -56,7 +56,7 @@ class TopicResponse:
             # A router that was given this as an application passes on every method.
             allow = (b"allow", ", ".join(READING).encode())
             detail = f"{scope['method']} is not for a stream; it takes {' and '.join(READING)}"
-            await problem(405, "method-not-allowed", detail, headers=[allow, *self.headers])(scope, receive, send)
+            await problem(405, "method-not-allowed", detail, headers=[allow, *self.raw_headers])(scope, receive, send)
             return
         try:
             request = SubscribeRequest.read(scope, envelope=self.envelope)
@@ -69,7 +69,7 @@ class TopicResponse:
             await self._refusal(error, scope)(scope, receive, send)
             return
         if (beginning.finished and request.live) or _is_poll_without_news(request, beginning):
-            no_more = [_resume_header(beginning.start), (b"cache-control", b"no-store"), *self.headers]
+            no_more = [_resume_header(beginning.start), (b"cache-control", b"no-store"), *self.raw_headers]
             await _send_head(send, 204, no_more)
         elif scope["method"] == "HEAD":
             await _send_head(send, 200, self._head(request.encoder, beginning.start))
@@ -96,8 +96,8 @@ class TopicResponse:
         status = status_of(error)
         accept = header(scope, b"accept")
         if status in (429, 503):
-            return refuse(status, error.code, error.public, accept, headers=self.headers)
-        return problem_response(error, headers=self.headers)
+            return refuse(status, error.code, error.public, accept, headers=self.raw_headers)
+        return problem_response(error, headers=self.raw_headers)
 
     def _head(self, encoder: Encoder, start: Start) -> list[tuple[bytes, bytes]]:
         media_type = encoder.media_type
@@ -110,7 +110,7 @@ class TopicResponse:
             (b"x-accel-buffering", b"no"),
             (b"x-content-type-options", b"nosniff"),
             _resume_header(start),
-            *self.headers,
+            *self.raw_headers,
         ]
 
 

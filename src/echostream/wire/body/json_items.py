@@ -21,7 +21,8 @@ __all__ = ["Default", "JsonItems"]
 Default = Callable[[Any], Any]
 """Asked for a value that JSON does not know: gives another value, or raises TypeError."""
 
-_dump = methodcaller("model_dump", mode="json")
+# By alias: those names are made for the wire, and FastAPI's other answers have them.
+_dump = methodcaller("model_dump", mode="json", by_alias=True)
 
 
 class JsonItems:

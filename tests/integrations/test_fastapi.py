@@ -15,6 +15,7 @@ from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel, Field
 from starlette.background import BackgroundTask
 
+import echostream
 from echostream.exceptions import StreamAborted, StreamFailed
 from echostream.integrations.starlette import (
     BytesStreamResponse,
@@ -459,3 +460,17 @@ async def test_a_flush_from_a_route():
         assert await response.lines(2) == [0, 1]
         step.set()
         assert await response.ended() == "complete"
+
+
+async def test_a_response_of_the_wrong_kind_is_not_sent_as_data():
+    """FastAPI makes JSON of whatever it does not know as a response, if it can."""
+    app = FastAPI()
+
+    @app.get("/")
+    async def numbers():
+        return echostream.NDJSONResponse([1])
+
+    async with drive(app) as response:
+        assert (await response.head()).status == 500
+        await response.ended()
+        assert "takes those of echostream.integrations.starlette" in str(response.exception)

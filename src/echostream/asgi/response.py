@@ -14,7 +14,7 @@ import asyncio
 import secrets
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager
-from typing import Any, TypedDict, Unpack
+from typing import Any, NoReturn, TypedDict, Unpack
 
 from ..exceptions import EchostreamError, InvalidInput
 from ..stream import Source, StreamSettings, open_source
@@ -81,6 +81,9 @@ class StreamResponse:
     `StreamAborted` where the body must be seen to be cut.
     """
 
+    # Without a `__dict__`: FastAPI would send that as JSON when it is given this instead of its own kind of response.
+    __slots__ = ("_used", "media_type", "on_end", "raw_headers", "settings", "source", "status_code")
+
     def __init__(
         self,
         source: Any = None,
@@ -98,6 +101,9 @@ class StreamResponse:
         self.on_end = on_end
         self.raw_headers = stream_headers(self.media_type, headers, filename=filename)
         self._used = False
+
+    def __iter__(self) -> NoReturn:
+        raise TypeError("a response is not data; FastAPI takes those of echostream.integrations.starlette")
 
     def encoder(self, _scope: Scope) -> BodyEncoder:
         """A new encoder, for the answer to one request."""
@@ -204,6 +210,8 @@ class EventStreamResponse(StreamResponse):
     does not come back: a request that has seen the end gets 204.
     """
 
+    __slots__ = ()
+
     def encoder(self, _scope: Scope) -> BodyEncoder:
         return SseBody(self.settings.retry)
 
@@ -214,6 +222,8 @@ class NDJSONResponse(StreamResponse):
     `default` is called with what has no JSON form and gives something that has. `end_line` adds a
     last line `{"stream": "end", ...}` to a whole body; in HTTP/1.0, which marks no end, it is always there.
     """
+
+    __slots__ = ("_default", "_end_line")
 
     def __init__(
         self,
@@ -234,6 +244,8 @@ class NDJSONResponse(StreamResponse):
 
 class JSONArrayResponse(StreamResponse):
     """One JSON array, an element an item; `[]` when there are none. `default` as in `NDJSONResponse`."""
+
+    __slots__ = ("_default",)
 
     def __init__(
         self,
@@ -257,6 +269,8 @@ class CSVResponse(StreamResponse):
     own. `header=False` leaves it out. `guard` puts `'` before a text that a spreadsheet would take
     for a formula; numbers stay as they are.
     """
+
+    __slots__ = ("_columns", "_delimiter", "_guard", "_header")
 
     def __init__(
         self,
@@ -282,12 +296,16 @@ class CSVResponse(StreamResponse):
 class TextStreamResponse(StreamResponse):
     """Plain text in UTF-8. An item is a `str`; each leaves as it is made, and nothing is put between them."""
 
+    __slots__ = ()
+
     def encoder(self, _scope: Scope) -> BodyEncoder:
         return TextBody()
 
 
 class BytesStreamResponse(StreamResponse):
     """Bytes. An item is bytes-like; small ones are gathered as rows are."""
+
+    __slots__ = ("_media_type",)
 
     def __init__(
         self,

@@ -32,6 +32,8 @@ class TopicResponse:
     must be seen to be cut.
     """
 
+    __slots__ = ("envelope", "hub", "on_begin", "on_end", "raw_headers", "settings", "topics")
+
     def __init__(
         self,
         hub: Hub,

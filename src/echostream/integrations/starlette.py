@@ -59,12 +59,14 @@ class _Fit(asgi.StreamResponse, Response):
     type of every answer of the route, errors too, and the body as one string. `responses` says what is true.
     """
 
+    media_type: str | None = None
+
     def __init__(
         self, source: Any = None, *, background: BackgroundTask | None = None, content: Any = None, **options: Any
     ) -> None:
         super().__init__(source if content is None else _unwrapped(content), **options)
         self.background = background
-        self.media_type = self.media_type.partition(";")[0]  # as Starlette has it: the charset is in the header
+        self.media_type = str(self.media_type).partition(";")[0]  # as Starlette has it: the charset is in the header
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         await super().__call__(scope, receive, send)

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from support.arriving import arriving
 from support.servers import ServerProcess, running_asgi, wait_until
 
 
@@ -18,17 +17,6 @@ from support.servers import ServerProcess, running_asgi, wait_until
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
     with running_asgi("uvicorn", "echostream.gallery:app", folder=tmp_path_factory.mktemp("gallery")) as running:
         yield running
-
-
-def arriving(url: str) -> list[tuple[float, bytes]]:
-    """What curl gives, as it gives it: (seconds since the first, bytes)."""
-    pieces: list[tuple[float, bytes]] = []
-    with subprocess.Popen(["curl", "-sN", url], stdout=subprocess.PIPE) as curl:
-        assert curl.stdout is not None
-        while piece := os.read(curl.stdout.fileno(), 65536):
-            pieces.append((time.monotonic(), piece))
-        assert curl.wait(10) == 0
-    return [(moment - pieces[0][0], piece) for moment, piece in pieces]
 
 
 def shell(command: str) -> str:

@@ -35,6 +35,7 @@ http {{
         listen 127.0.0.1:{port};
         location / {{
             proxy_pass http://127.0.0.1:{upstream};
+            {more}
         }}
     }}
 }}
@@ -53,15 +54,18 @@ http://127.0.0.1:{port} {{
 """
 
 
-def running_proxy(name: str, *, upstream: int, folder: Path) -> AbstractContextManager[ServerProcess]:
-    """One of `PROXIES` in front of `upstream`. Skips the test when it is not installed."""
+def running_proxy(name: str, *, upstream: int, folder: Path, more: str = "") -> AbstractContextManager[ServerProcess]:
+    """One of `PROXIES` in front of `upstream`. Skips the test when it is not installed.
+
+    `more` stands beside nginx's `proxy_pass`.
+    """
     port = free_port()
     folder.mkdir(parents=True, exist_ok=True)
     config = folder / f"{name}.conf"
     # As root nginx gives its workers to `nobody`, who may not enter the test's folder.
     user = "user root;" if os.geteuid() == 0 else ""
     template = NGINX if name == "nginx" else CADDY
-    config.write_text(template.format(folder=folder, port=port, upstream=upstream, user=user))
+    config.write_text(template.format(folder=folder, port=port, upstream=upstream, user=user, more=more))
     if name == "nginx":
         command = [_program("nginx", "/usr/sbin:/usr/local/sbin"), "-e", "stderr", "-p", str(folder), "-c", str(config)]
     else:

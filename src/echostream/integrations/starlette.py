@@ -11,6 +11,9 @@ An `HTTPException` raised by the source before its first item is the answer. Tas
 run when the response has ended, also when the reader has left; not when it was cut.
 
 A route may itself be the generator: `response_class=NDJSONResponse`, and `yield`.
+
+`responses` tells the type of the items by OpenAPI's `itemSchema`. That is a word of OpenAPI 3.2: FastAPI
+writes it as well, into documents that it calls 3.1.0 unless `app.openapi_version` says "3.2.0".
 """
 
 from __future__ import annotations

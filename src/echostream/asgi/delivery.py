@@ -243,15 +243,24 @@ class Delivery:
             return
         before, data = self._batch.items, self._batch.take()
         limit = self._settings.max_bytes
-        full = limit is not None and self._bytes + len(data) > limit
-        if full:  # a cut body may end anywhere, one that goes on elsewhere ends between two events
-            data = b"" if self._encoder.tells_end or limit is None else data[: limit - self._bytes]
+        full = False
+        if limit is not None and self._bytes + len(data) > limit:
+            full = True
+            data = self._fitting(data, limit - self._bytes)
         if self._batch.items > before:
             self._happen(Happening.ITEMS, data)
         if full:
             self._happen(Happening.FULL)
         elif self._batch.failure is not None:
             self._fail(self._batch.failure)
+
+    def _fitting(self, data: bytes, room: int) -> bytes:
+        """What still fits: whole items where the format says after them how it ended, anything where it is cut."""
+        if self._encoder.tells_end:
+            return b""
+        if self._encoder.control(StreamEnd(reason=Happening.FULL.value)):  # a line, so its items are lines
+            return data[: data.rfind(b"\n", 0, room) + 1]
+        return data[:room]
 
     def _set_timer(self) -> None:
         when = self._machine.next_due()

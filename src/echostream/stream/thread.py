@@ -224,20 +224,16 @@ class ThreadSource:
         self._room = window - self._given
         items = self._items[:count]
         del self._items[:count]
-        if self._flushes != self._flushed:
-            await self._give_with_flushes(items, into)
+        flushes = 0 if self._flushes == self._flushed else sum(1 for item in items if item is FLUSH)
+        if flushes:
+            self._flushed += flushes
+            self._given = await give(items, into)
         elif into.take_all(items) or self._given >= window:
             await into.settle()
             self._given = 0
         self._room = max(1, into.window - self._given)
         if not self._gate.is_set():
             self._gate.set()
-
-    async def _give_with_flushes(self, items: list[Any], into: Intake) -> None:
-        self._flushed += sum(item is FLUSH for item in items)
-        left = await give(items, into)
-        if left < len(items):  # else no FLUSH was among them, and what was given before is not taken either
-            self._given = left
 
     async def _sleep(self, stirred: Callable[[], object]) -> None:
         waiter = self._waiter = self._loop.create_future()

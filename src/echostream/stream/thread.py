@@ -135,7 +135,7 @@ class ThreadSource:
         self._threads = threads
         self._number: int | None = None  # of the thread; None before there is one
         # The loop's
-        self._flushed = 0
+        self._flushed: int = 0
         self._given = 0  # items that the reader need not have taken yet
         self._waiter: asyncio.Future[None] | None = None
         # The worker's; the loop reads them

@@ -330,7 +330,8 @@ async def test_a_cancelled_scope_ends_a_block():
     story = Story()
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
-        async with story.dependency(), CSVResponse().open(scope, receive, send) as out:
+        response = CSVResponse(on_end=lambda report: story.told.append(report.reason))
+        async with story.dependency(), response.open(scope, receive, send) as out:
             await out.write(["a"])
             try:
                 await asyncio.get_running_loop().create_future()
@@ -341,7 +342,7 @@ async def test_a_cancelled_scope_ends_a_block():
     async with drive(Hasty(app, 0.05)) as response:
         await response.ended()
         assert stream_statistics().open == before.open
-    assert story.told == ["closed", "dependency"]
+    assert story.told == ["closed", "cancelled", "dependency"]
     assert stream_statistics().abandoned == before.abandoned
 
 

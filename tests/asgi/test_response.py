@@ -451,3 +451,13 @@ async def test_own_headers_replace_ours_and_a_filename_is_safe():
         disposition = headers["content-disposition"]
         assert disposition == "attachment; filename=\"prices ___.csv\"; filename*=UTF-8''prices%20%22%E2%82%AC%22.csv"
         assert await response.read() == b"1\r\n"
+
+
+async def test_an_on_end_that_raises_is_logged_and_nothing_more(caplog: pytest.LogCaptureFixture):
+    def on_end(_report: StreamReport) -> None:
+        raise LookupError("mine")
+
+    async with drive(NDJSONResponse(numbers(1), on_end=on_end)) as response:
+        assert await response.lines() == [1]
+        assert await response.ended() == "complete"
+    assert "mine" in caplog.text

@@ -137,6 +137,7 @@ class Delivery:
                 await asyncio.wait({feeder}, timeout=limit)
         finally:
             if not feeder.done():  # its time is over, or the server has no patience
+                feeder.cancel()  # it need not wait any longer for a thread
                 ACCOUNT.abandon(feeder, self.source.name, limit)
 
     def _report(self, reason: str) -> None:
@@ -145,7 +146,10 @@ class Delivery:
             report = StreamReport(
                 self._encoder.name, self._batch.items, self._bytes, duration, self._first_byte, reason
             )
-            self._on_end(report)
+            try:
+                self._on_end(report)
+            except Exception:  # the application's, and the response is over
+                logger.exception("on_end of %s raised", self.source.name)
 
     # -- the source's side
 

@@ -1,4 +1,4 @@
-"""Writes the parts of docs/reference that follow from the code: the table of settings and the `--help` texts.
+"""Writes the parts of docs/reference that follow from the code: settings, `--help` texts, the gallery's files.
 
 `python scripts/reference.py` writes; a test compares, so a page cannot fall behind.
 """
@@ -9,12 +9,12 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 __all__ = ["PAGES", "rendered"]
 
 ROOT = Path(__file__).resolve().parent.parent
-PAGES = ("settings", "command-line")
 COMMANDS = ("", "serve", "publish", "subscribe")
 
 
@@ -44,9 +44,28 @@ def help_texts() -> str:
     return "\n\n".join(parts)
 
 
+def gallery_files() -> str:
+    from echostream.gallery import EXAMPLES
+    from echostream.gallery.library import __file__ as library
+
+    files = [*(Path(str(example.__file__)) for example in EXAMPLES), Path(library)]
+    parts = [f"## {file.stem}\n\n```python\n# {file.name}\n{file.read_text()}```" for file in files]
+    return "\n\n".join(parts)
+
+
+# For each page the word of its markers, and what stands between them.
+PARTS: dict[str, tuple[str, Callable[[], str]]] = {
+    "settings": ("settings", settings_table),
+    "command-line": ("help", help_texts),
+    "gallery": ("gallery", gallery_files),
+}
+PAGES = tuple(PARTS)
+
+
 def rendered(page: str) -> str:
     """What the page should be now."""
-    word, text = ("settings", settings_table()) if page == "settings" else ("help", help_texts())
+    word, make = PARTS[page]
+    text = make()
     present = path_of(page).read_text()
     pattern = rf"(<!-- {word}: begin.*?-->\n).*?(<!-- {word}: end -->)"
     return re.sub(pattern, lambda found: f"{found[1]}\n{text}\n\n{found[2]}", present, flags=re.DOTALL)

@@ -79,13 +79,13 @@ def reference() -> ModuleType:
     return module
 
 
-@pytest.mark.parametrize("page", ["settings", "command-line"])
+@pytest.mark.parametrize("page", ["settings", "command-line", "gallery"])
 def test_reference_follows_the_code(page: str) -> None:
     written = (ROOT / "docs" / "reference" / f"{page}.md").read_text()
     assert written == reference().rendered(page), "run: make reference"
 
 
-# Codes that never reach a client of the hub: told at start, inside a program, or made by a client itself.
+# Codes that reach no client: told at start, inside a program, or made by a client itself.
 INSIDE = {"invalid-setting", "invalid-position", "decode-error", "position-gone", "epoch-changed", "aborted"} | {
     *("log-in-use", "log-foreign", "unacknowledged", "error")
 }
@@ -104,6 +104,6 @@ def raised_codes() -> set[str]:
 
 
 def test_every_error_code_is_documented() -> None:
-    page = (ROOT / "docs" / "reference" / "http.md").read_text()
-    table = page[page.index("## Errors") :]
+    pages = [(ROOT / "docs" / "reference" / name).read_text() for name in ("http.md", "responses.md")]
+    table = "".join(page[page.index("## Errors") :] for page in pages)
     assert sorted(code for code in raised_codes() if f"`{code}`" not in table) == []

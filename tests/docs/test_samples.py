@@ -6,12 +6,16 @@ import ast
 import asyncio
 import json
 import re
+import sqlite3
 import urllib.request
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from echostream.hub import Hub
+from echostream.testing import drive, virtual_time
+from support.pages import load
 from support.servers import running_asgi
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -67,6 +71,37 @@ def test_the_application_of_the_how_to_streams(tmp_path: Path) -> None:
         published = json.loads(get(f"{server.url}/orders/42/pay", b""))
         stream = get(f"{server.url}/orders/42/events?live=false")
         assert f'event: paid\nid: {published["id"]}\ndata: {{"state":"paid"}}\n\n' in stream
+
+
+def test_the_application_of_the_how_to_streams_with_fastapi(tmp_path: Path) -> None:
+    (tmp_path / "fastapi_app.py").write_text(sample_with("docs/how-to/inside-your-application.md", "app = FastAPI("))
+    with running_asgi("uvicorn", "fastapi_app:app", folder=tmp_path, env={"PYTHONPATH": str(tmp_path)}) as server:
+        published = json.loads(get(f"{server.url}/orders/42/pay", b""))
+        stream = get(f"{server.url}/orders/42/events?live=false")
+        assert f'event: paid\nid: {published["id"]}\ndata: {{"state":"paid"}}\n\n' in stream
+
+
+def test_the_readme_responses_stream(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with closing(sqlite3.connect("shop.db")) as database, database:
+        database.executescript((ROOT / "tests" / "docs" / "shop.sql").read_text())
+    app = load(sample_with("README.md", "app = FastAPI("), tmp_path).app
+
+    @virtual_time
+    async def read() -> None:
+        loop = asyncio.get_running_loop()
+        async with drive(app, "GET", "/orders.csv") as response:
+            assert (await response.head()).headers["content-disposition"] == "attachment; filename=orders.csv"
+            assert (await response.read()).startswith(b"id,customer,total,note\r\n1,Ada,12.5,")
+        begun = loop.time()
+        async with drive(app, "GET", "/progress") as response:
+            for done in range(1, 11):
+                [event] = await response.events(1)
+                assert json.loads(event.data) == {"done": done, "of": 10}
+                assert round(loop.time() - begun) == done
+            assert [event.event for event in await response.events()] == ["stream-end"]
+
+    read()
 
 
 @pytest.mark.parametrize("page", ["README.md", "docs/how-to/inside-your-application.md"])

@@ -42,19 +42,16 @@ def pages(path: Path, query: str) -> Iterator[Any]:
         raise StreamFailed("invalid-query", f"q: more than {LONGEST} characters, or a NUL among them", status=400)
     with closing(sqlite3.connect(path)) as database:
         database.row_factory = sqlite3.Row
-        rows, last = list[Any](), 0
-        while last == 0 or len(rows) == PAGE:
-            try:
-                rows = database.execute(QUERY, (query, last, PAGE)).fetchall()
-            except sqlite3.OperationalError as error:
-                if error.sqlite_errorcode != sqlite3.SQLITE_ERROR:  # the disk's fault, not the query's
-                    raise
-                raise StreamFailed("invalid-query", f"q: {error}", status=400) from None
-            if not rows:
-                return
-            yield from rows
-            yield FLUSH
-            last = rows[-1]["id"]
+        last = 0
+        try:
+            while rows := database.execute(QUERY, (query, last, PAGE)).fetchall():
+                yield from rows
+                yield FLUSH
+                last = rows[-1]["id"]
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_ERROR:  # the disk's fault, not the query's
+                raise
+            raise StreamFailed("invalid-query", f"q: {error}", status=400) from None
 
 
 async def search(request: Request) -> JSONArrayResponse:

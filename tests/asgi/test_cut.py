@@ -9,17 +9,19 @@ import pytest
 from echostream.asgi.cut import hides_errors, send_cut
 from echostream.exceptions import StreamAborted
 
-WHY = StreamAborted("the source failed")
 
-
-async def piece() -> Any:
+async def messages(*, hidden: bool) -> list[Any]:
     sent: list[Any] = []
 
     async def send(message: Any) -> None:
         sent.append(message)
 
-    await send_cut(send, WHY)
-    [message] = sent
+    await send_cut(send, StreamAborted("the source failed"), hidden=hidden)
+    return sent
+
+
+async def piece() -> Any:
+    [message] = await messages(hidden=False)
     assert message["type"] == "http.response.body"
     assert message["more_body"] is True
     return message["body"]
@@ -36,17 +38,30 @@ async def test_it_is_carried_on_and_adds_nothing():
 @pytest.mark.parametrize("measure", [len, bytes, lambda body: b"%x\r\n" % len(body)])
 async def test_who_measures_it_gets_the_error(measure: Any):
     body = await piece()
-    with pytest.raises(StreamAborted) as raised:
+    with pytest.raises(StreamAborted, match="the source failed"):
         measure(body)
-    assert raised.value is WHY
 
 
-@pytest.mark.parametrize("error", [WHY, OSError("the peer is gone"), RuntimeError("not a server's word")])
-async def test_what_send_raises_is_left_to_who_cuts(error: Exception):
+async def test_it_is_not_taken_for_nothing():
+    """As hypercorn does, before it measures."""
+    assert await piece() != b""
+
+
+@pytest.mark.parametrize("hidden", [False, True])
+@pytest.mark.parametrize("error", [StreamAborted(), OSError("the peer is gone"), RuntimeError("not a server's word")])
+async def test_what_send_raises_is_left_to_who_cuts(error: Exception, hidden: bool):
     async def send(_message: Any) -> None:
         raise error
 
-    await send_cut(send, WHY)
+    await send_cut(send, StreamAborted("the source failed"), hidden=hidden)
+
+
+async def test_only_where_errors_are_hidden_a_message_follows_that_no_server_takes(caplog: pytest.LogCaptureFixture):
+    assert len(await messages(hidden=False)) == 1
+    assert not caplog.records
+    _, last = await messages(hidden=True)
+    assert last == {"type": "http.response.pathsend"}
+    assert "the source failed" in caplog.text, "who refuses it raises an error of its own, and nobody would see ours"
 
 
 async def test_a_plain_server_hides_nothing():

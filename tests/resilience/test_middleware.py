@@ -10,6 +10,7 @@ import time
 import zlib
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -35,6 +36,7 @@ from echostream.integrations.starlette import (
 from echostream.stream import FLUSH, StreamSettings
 from echostream.testing import drive
 from support.middleware import Based, Counting, Deaf, Hasty, Raising, Slow, Stamping
+from support.servers import running_asgi
 from support.settle import until
 from support.threaded import Threaded, threaded
 
@@ -230,6 +232,21 @@ async def test_an_error_after_an_item_is_a_cut_body(middleware: list[Middleware]
         error = response.exception
         assert isinstance(error, StreamAborted)
         assert isinstance(error.__cause__, LookupError)
+
+
+async def test_an_error_in_what_gzip_makes_of_it_is_a_cut_body(caplog: pytest.LogCaptureFixture):
+    """GZipMiddleware below a BaseHTTPMiddleware makes bytes of its own of every piece."""
+
+    async def rows() -> AsyncIterator[Any]:
+        yield ["a"]
+        raise LookupError("broken")
+
+    middleware = [*BASED, Middleware(GZipMiddleware, minimum_size=0)]
+    async with drive(served(lambda: CSVResponse(rows()), middleware), headers=GZIPPED) as response:
+        assert (await response.head()).headers["content-encoding"] == "gzip"
+        assert await response.ended() == "aborted"
+        assert response.exception
+    assert "LookupError: broken" in caplog.text
 
 
 @pytest.mark.parametrize("middleware", [BASED, NESTED, ALL], ids=["based", "nested", "all"])
@@ -532,3 +549,17 @@ def test_a_reader_that_stalls_too_long_and_goes_on_sees_a_cut_body(server: tuple
             time.sleep(0.01)
         with pytest.raises((http.client.IncompleteRead, ConnectionResetError)):
             response.read()
+
+
+@pytest.mark.parametrize("name", ["hypercorn", "granian"])
+def test_a_cut_body_is_cut_by_other_servers_too(name: str, tmp_path: Path):
+    with running_asgi(name, "support.based_app:app", folder=tmp_path) as running:
+        for count in (0, 1, 3):
+            connection = http.client.HTTPConnection("127.0.0.1", running.port, timeout=10)
+            connection.request("GET", f"/{count}/cut")
+            response = connection.getresponse()
+            with pytest.raises(http.client.IncompleteRead):
+                response.read()
+            connection.close()
+        if name == "hypercorn":
+            assert running.output.count("LookupError: broken") >= 3

@@ -3,26 +3,30 @@
 An ASGI application cuts a body by raising: the server closes the connection without the end of
 the body. Starlette's BaseHTTPMiddleware stands in between and carries bodies on from a task of its
 own. It takes an application's error for the end of the body, sends that end, and raises the error
-only then: half a body looks like all of it.
+only then: half a body looks like all of it. So two messages go before the error.
 
-So a last piece is sent before. It is empty, but whoever measures it gets the error: past any
-number of such middlewares that is the server, at the place where the body really leaves, and from
-there the error goes the way that it should. Without such a middleware `send` itself raises it.
+First a last piece. It is empty, but whoever measures it gets the error: past any number of such
+middlewares that is the server, at the place where the body really leaves, and from there the error
+goes the way that it should. Without such a middleware `send` itself raises it.
 
-A reader that has stalled for too long takes no last piece. Below such a middleware the call must not
-end then: the piece waits until the reader goes on or leaves.
+Then, where there is one, a message that no server takes at this place, and that these middlewares pass on as it
+is: for servers that do not measure in Python (granian), and for middlewares that make other bytes
+of each piece (gzip below a BaseHTTPMiddleware; below two of them only the missing end of gzip's own stream tells).
 
-What hides the piece is a middleware that makes other bytes of each: gzip below a BaseHTTPMiddleware.
-There only the missing end of the gzip stream tells.
+A reader that has stalled for too long takes neither. The call must not end then: they wait until
+the reader goes on or leaves.
 """
 
 from __future__ import annotations
 
 import asyncio
+import logging
 
-from .problem import Receive, Send
+from .problem import Message, Receive, Send
 
 __all__ = ["hides_errors", "send_cut"]
+
+logger = logging.getLogger("echostream.stream")
 
 
 def hides_errors(receive: Receive) -> bool:
@@ -32,22 +36,36 @@ def hides_errors(receive: Receive) -> bool:
     return any("BaseHTTPMiddleware." in name for name in names)
 
 
-async def send_cut(send: Send, why: Exception) -> None:
-    """Let whoever sends the body on raise `why`. Returns when it was taken, as `send` does."""
+async def send_cut(send: Send, why: Exception, *, hidden: bool) -> None:
+    """Let whoever sends the body on raise `why`; `hidden` as `hides_errors` says. Returns when that was taken."""
     piece = _Cut()
     piece.why = why
+    taken = await _is_taken(send, {"type": "http.response.body", "body": piece, "more_body": True})
+    if hidden:
+        try:
+            await _is_taken(send, {"type": "http.response.pathsend"})
+        finally:
+            if not taken or why.__traceback__ is None:  # who cuts now raises something of its own
+                logger.error("the body was cut below a BaseHTTPMiddleware", exc_info=why)
+
+
+async def _is_taken(send: Send, message: Message) -> bool:
     try:
-        await send({"type": "http.response.body", "body": piece, "more_body": True})
-    except Exception:  # noqa: BLE001, S110  what the caller raises next, or the peer is gone
-        pass
+        await send(message)
+    except Exception:  # noqa: BLE001  what the caller raises next, or the peer is gone
+        return False
+    return True
 
 
 class _Cut(bytes):
-    """Empty bytes that are true, so that they are carried on, and have no length."""
+    """Empty bytes that look like some, so that they are carried on, and have no length."""
 
     why: Exception
 
     def __bool__(self) -> bool:
+        return True
+
+    def __ne__(self, _other: object) -> bool:
         return True
 
     def __len__(self) -> int:

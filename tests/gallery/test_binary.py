@@ -65,7 +65,11 @@ async def test_the_picture_grows_and_is_one():
     assert body.startswith(b"\x89PNG\r\n\x1a\n")
     kinds = [kind for kind, _ in chunks_of(body)]
     assert (kinds[0], set(kinds[1:-1]), kinds[-1]) == (b"IHDR", {b"IDAT"}, b"IEND")
-    pixels = zlib.decompress(b"".join(data for kind, data in chunks_of(body) if kind == b"IDAT"))
+    unzip, pixels = zlib.decompressobj(), b""
+    for number, data in enumerate(data for kind, data in chunks_of(body) if kind == b"IDAT"):
+        pixels += unzip.decompress(data)
+        assert len(pixels) == min(number + 1, HEIGHT) * (WIDTH + 1), "a line is all there when it is sent"
+    assert unzip.eof
     lines = [pixels[at : at + WIDTH + 1] for at in range(0, len(pixels), WIDTH + 1)]
     assert len(lines) == HEIGHT
     assert {line[0] for line in lines} == {0}, "the filter that each line says it has"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from html import escape
 from html.parser import HTMLParser
 from pathlib import Path
 from types import ModuleType
@@ -26,6 +27,7 @@ class Page(HTMLParser):
 
     def __init__(self, text: str) -> None:
         super().__init__()
+        self.text = text
         self.links: list[str] = []
         self.sources: list[str] = []
         self.tags: set[str] = set()
@@ -73,6 +75,7 @@ def test_an_example_is_short_and_says_how_to_try_it(name: str):
 async def test_the_page_shows_every_example_with_its_source():
     shown = await page()
     assert shown.sources == [(FOLDER / f"{name}.py").read_text() for name in NAMES]
+    assert all(escape(source) in shown.text for source in shown.sources)
     assert shown.links == [path for _, path in PATHS]
     assert not shown.tags & {"script", "img", "link", "iframe"}
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import csv
 import json
+import shutil
 import subprocess
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -60,17 +61,13 @@ def test_work_stops_when_curl_ends(server: ServerProcess):
     assert count() == count()
 
 
-def test_other_programs_read_what_is_sent(server: ServerProcess, tmp_path: Path):
+def test_other_programs_read_what_is_sent(server: ServerProcess):
     assert "echostream/gallery/binary.py" in shell(f"curl -s {server.url}/binary | tar tz").splitlines()
-    assert shell(f"curl -s {server.url}/binary -o {tmp_path}/a && file -b {tmp_path}/a").startswith("gzip compressed")
-    assert "PNG image data, 384 x 256, 8-bit grayscale" in shell(f"curl -s {server.url}/picture | file -")
-    assert int(shell(f"curl -s '{server.url}/search?q=socket' | jq length")) > 20
-    rows = int(
-        shell(
-            f"curl -s {server.url}/csv_export | python3 -c 'import csv, sys; print(len(list(csv.reader(sys.stdin))))'"
-        )
-    )
-    assert rows > 1000
+    assert len(json.loads(shell(f"curl -s '{server.url}/search?q=socket'"))) > 20
+    assert len(list(csv.reader(shell(f"curl -s {server.url}/csv_export").splitlines()))) > 1000
+    if shutil.which("file") is not None:  # where it is not, test_binary.py has looked at the bytes themselves
+        assert "gzip compressed data" in shell(f"curl -s {server.url}/binary | file -")
+        assert "PNG image data, 384 x 256, 8-bit grayscale" in shell(f"curl -s {server.url}/picture | file -")
 
 
 @pytest.mark.parametrize(

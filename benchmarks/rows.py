@@ -33,8 +33,10 @@ QUICK_ROWS = 100_000
 FORMATS = ("csv", "ndjson")
 
 OURS = "echostream, list"
-PER_ROW = "Starlette, a row a step"
+# The faster way to yield a row a step: the other hops to a thread and back for each.
+PER_ROW = "Starlette, async, a row a step"
 GO = "Go, net/http"
+GOAL_PER_ROW, GOAL_GO = 5, 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,10 +53,9 @@ _PEERS = (
     _Peer("echostream, generator", "echostream", "/{form}/generator"),
     _Peer("echostream, async generator", "echostream", "/{form}/async"),
     _Peer(GO, "go", "/{form}"),
-    _Peer("Starlette, 1,000 rows a step", "starlette", "/{form}/batches/list"),
-    _Peer("Starlette, async, a row a step", "starlette", "/{form}/async/list"),
-    _Peer(PER_ROW, "starlette", "/{form}/each/list"),
-    _Peer(PER_ROW + ", generator", "starlette", "/{form}/each/generator"),
+    _Peer("Starlette, 1,000 rows a step", "starlette", "/{form}/batches"),
+    _Peer(PER_ROW, "starlette", "/{form}/async"),
+    _Peer("Starlette, a row a step", "starlette", "/{form}/each"),
     _Peer("limit: bytes made before", "prepared", "/"),
 )
 
@@ -62,13 +63,13 @@ _PEERS = (
 def run(options: Options, say: Callable[[str], None]) -> Report:
     """Measure both formats. Raises `ValueError` when a peer's body is not the one that all must give."""
     count = QUICK_ROWS if options.quick else ROWS
-    rounds = options.rounds or (3 if options.quick else 7)
+    rounds = options.rounds or (3 if options.quick else 5)
     found: dict[str, Any] = {}
     with tempfile.TemporaryDirectory(prefix="bench-rows-") as folder:
         for form in FORMATS:
             with _servers(form, count, Path(folder)) as servers:
                 found[form] = _measured(form, count, servers, rounds, lambda text, form=form: say(f"{form}: {text}"))
-    notes = ["Ratios are medians of the ratios of each round; (lower-upper quartile)."]
+    notes = ["Ratios are medians of the ratios of each round; (lower-upper quartile).", *_verdicts(found)]
     if go.version() is None:
         notes.append("Go was not measured: there is no `go` here; `make bench-peers` installs it.")
     return Report(
@@ -161,15 +162,35 @@ def _table(form: str, count: int, rounds: int, found: dict[str, dict[str, list[f
                 spread(summary(figures["cpu"]), digits=3),
                 spread(summary(figures["first_byte"]), scale=1000, digits=1),
                 f"{summary(figures['bytes']).median / 1e6 / summary(seconds).median:.0f}",
-                spread(ratios(seconds, found[GO]["seconds"])) if GO in found else "-",
-                spread(ratios(found[PER_ROW]["seconds"], seconds), digits=1),
+                *(spread(ratios(figures[by], found[GO][by])) if GO in found else "-" for by in ("seconds", "cpu")),
+                *(spread(ratios(found[PER_ROW][by], figures[by]), digits=1) for by in ("seconds", "cpu")),
             ]
         )
     return Table(
         title=f"{form}: {count:,} rows, medians of {rounds} rounds",
-        headings=["", "seconds", "server CPU s", "first byte ms", "MB/s", "x Go's seconds", "x faster than per row"],
+        headings=[
+            *("", "seconds", "CPU s", "first byte ms", "MB/s"),
+            *("x Go, s", "x Go, CPU", "per row x, s", "per row x, CPU"),
+        ],
         rows=rows,
     )
+
+
+def _verdicts(found: dict[str, dict[str, dict[str, list[float]]]]) -> list[str]:
+    """Whether what people wait for reaches the goals, by format and source."""
+    said: list[str] = []
+    for form, figures in found.items():
+        for name in (name for name in figures if name.startswith("echostream")):
+            mine = figures[name]["seconds"]
+            faster = ratios(figures[PER_ROW]["seconds"], mine).median
+            reached = [faster >= GOAL_PER_ROW]
+            text = f"{form}, {name}: {faster:.1f} times faster than per row (goal {GOAL_PER_ROW})"
+            if GO in figures:
+                slower = ratios(mine, figures[GO]["seconds"]).median
+                reached.append(slower <= GOAL_GO)
+                text += f", {slower:.2f} of Go's seconds (goal {GOAL_GO})"
+            said.append(f"{text}: {'reached' if all(reached) else 'missed'}.")
+    return said
 
 
 def _json(found: dict[str, dict[str, list[float]]]) -> dict[str, Any]:

@@ -82,11 +82,8 @@ TYPES = {"csv": "text/csv", "ndjson": "application/x-ndjson"}
 
 
 async def rows(request: Request) -> StreamingResponse:
-    words = request.path_params
-    kept: Iterable[Any] = OBJECTS if words["format"] == "ndjson" else ROWS
-    if words["source"] == "generator":
-        kept = (row for row in kept)
-    return StreamingResponse(MADE[words["format"], words["made"]](kept), media_type=TYPES[words["format"]])
+    form, made = request.path_params["format"], request.path_params["made"]
+    return StreamingResponse(MADE[form, made](OBJECTS if form == "ndjson" else ROWS), media_type=TYPES[form])
 
 
-app = Starlette(routes=[Route("/{format}/{made}/{source}", rows)])
+app = Starlette(routes=[Route("/{format}/{made}", rows)])

@@ -1,4 +1,4 @@
-"""Real servers as processes: the hub, and an ASGI application under uvicorn, hypercorn or granian.
+"""Real servers as processes: the hub, and an ASGI application under uvicorn, hypercorn, granian or daphne.
 
 Each is started on a free loopback port, waited for until it answers, its output kept in a file, and ended with its
 whole process group whatever the test did.
@@ -17,7 +17,16 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
-__all__ = ["ASGI_SERVERS", "ServerProcess", "free_port", "running", "running_asgi", "running_hub", "wait_until"]
+__all__ = [
+    "ASGI_SERVERS",
+    "MORE_ASGI_SERVERS",
+    "ServerProcess",
+    "free_port",
+    "running",
+    "running_asgi",
+    "running_hub",
+    "wait_until",
+]
 
 TESTS = Path(__file__).resolve().parent.parent
 START_WITHIN = 15.0
@@ -27,6 +36,12 @@ ASGI_SERVERS: dict[str, tuple[str, ...]] = {
     "hypercorn": ("-m", "hypercorn", "--bind", "127.0.0.1:{port}", "{app}"),
     "granian": ("-m", "granian", "--interface", "asgi", "--host", "127.0.0.1", "--port", "{port}", "{app}"),
 }
+
+MORE_ASGI_SERVERS: dict[str, tuple[str, ...]] = {
+    **ASGI_SERVERS,
+    "daphne": ("-m", "daphne", "-b", "127.0.0.1", "-p", "{port}", "{app}"),
+}
+"""With one that neither bounds nor cuts a body: what holds without that holds there."""
 
 
 def free_port() -> int:
@@ -188,7 +203,7 @@ def running_asgi(
     options: Sequence[str] = (),
     env: Mapping[str, str] | None = None,
 ) -> AbstractContextManager[ServerProcess]:
-    """`app` (`module:name`, found from tests/ or the environment) under one of `ASGI_SERVERS`."""
+    """`app` (`module:name`, found from tests/ or the environment) under one of `MORE_ASGI_SERVERS`."""
     port = port or free_port()
-    words = [word.format(port=port, app=app) for word in ASGI_SERVERS[server]]
+    words = [word.format(port=port, app=app) for word in MORE_ASGI_SERVERS[server]]
     return running([sys.executable, *words, *options], port=port, folder=folder, name=server, env=env)

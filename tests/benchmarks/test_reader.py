@@ -24,8 +24,11 @@ def giving(*pieces: bytes, times: int = 1, hold: threading.Event | None = None) 
         with connection:
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             connection.recv(4096)
-            for piece in pieces:
-                connection.sendall(piece)
+            try:
+                for piece in pieces:
+                    connection.sendall(piece)
+            except (BrokenPipeError, ConnectionResetError):
+                pass  # a crowd leaves as soon as one of it has seen an error
             if hold is not None:
                 hold.wait(30)
 

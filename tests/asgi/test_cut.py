@@ -2,26 +2,28 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
 
+from echostream.asgi import AsgiOutlet
 from echostream.asgi.cut import hides_errors, send_cut
 from echostream.exceptions import StreamAborted
 
 
-async def messages(*, hidden: bool) -> list[Any]:
+async def messages() -> list[Any]:
     sent: list[Any] = []
 
     async def send(message: Any) -> None:
         sent.append(message)
 
-    await send_cut(send, StreamAborted("the source failed"), hidden=hidden)
+    await send_cut(send, StreamAborted("the source failed"))
     return sent
 
 
 async def piece() -> Any:
-    [message] = await messages(hidden=False)
+    message, _ = await messages()
     assert message["type"] == "http.response.body"
     assert message["more_body"] is True
     return message["body"]
@@ -47,21 +49,35 @@ async def test_it_is_not_taken_for_nothing():
     assert await piece() != b""
 
 
-@pytest.mark.parametrize("hidden", [False, True])
 @pytest.mark.parametrize("error", [StreamAborted(), OSError("the peer is gone"), RuntimeError("not a server's word")])
-async def test_what_send_raises_is_left_to_who_cuts(error: Exception, hidden: bool):
+async def test_what_send_raises_is_left_to_who_cuts(error: Exception):
     async def send(_message: Any) -> None:
         raise error
 
-    await send_cut(send, StreamAborted("the source failed"), hidden=hidden)
+    await send_cut(send, StreamAborted("the source failed"))
 
 
-async def test_only_where_errors_are_hidden_a_message_follows_that_no_server_takes(caplog: pytest.LogCaptureFixture):
-    assert len(await messages(hidden=False)) == 1
-    assert not caplog.records
-    _, last = await messages(hidden=True)
+async def test_a_message_follows_that_no_server_takes(caplog: pytest.LogCaptureFixture):
+    _, last = await messages()
     assert last == {"type": "http.response.pathsend"}
     assert "the source failed" in caplog.text, "who refuses it raises an error of its own, and nobody would see ours"
+
+
+async def test_a_plain_server_gets_neither_but_the_error():
+    sent: list[Any] = []
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    async def receive() -> Any:
+        await asyncio.get_running_loop().create_future()
+
+    outlet = AsgiOutlet(send)
+    outlet.write(b"half")
+    outlet.close(clean=False)
+    with pytest.raises(StreamAborted):
+        await outlet.run(receive)
+    assert [message["body"] for message in sent] == [b"half"]
 
 
 async def test_a_plain_server_hides_nothing():

@@ -153,7 +153,8 @@ class AsgiOutlet:
             elif self._ending is not None:
                 if not self._ending:
                     cut = self._cut()
-                    await send_cut(self._send, cut, hidden=self._hidden)
+                    if self._hidden:
+                        await send_cut(self._send, cut)
                     raise cut
                 self.ended = True  # before: with the end in its hands a server may say at once that the peer is gone
                 await self._send({"type": "http.response.body", "body": b"", "more_body": False})

@@ -33,10 +33,7 @@ def test_watched_formats_leave_item_by_item():
 
 def test_rows_leave_by_size():
     batch, row = rows(size=1000), {"n": 11}  # 9 bytes with its line's end
-    writes: list[int] = []
-    for _ in range(1000):
-        if batch.add(row, 0.0):
-            writes.append(len(batch.take()))
+    writes = [len(batch.take()) for _ in range(1000) if batch.add(row, 0.0)]
     assert writes[:2] == [9, 16 * 9]
     assert set(writes[2:]) == {111 * 9}, "as many as fit into the size"
 

@@ -281,9 +281,10 @@ def test_csv_by_arrow_and_duckdb(server: Threaded, shop: Shop):
         total = connection.execute("select count(*), sum(number), max(length(text)) from orders").fetchone()
     assert total == (len(BULK), sum(row["number"] for row in BULK), 1000)
     with opened(server, "bulk/csv?cut=1") as file, duckdb.connect() as connection:
-        reader = pyarrow.csv.open_csv(file, pyarrow.csv.ReadOptions(block_size=64 * 1024))
-        connection.register("orders", pa.RecordBatchReader.from_batches(reader.schema, iter(reader)))
-        with pytest.raises(duckdb.Error, match="IncompleteRead"):
+        # arrow reads ahead: it may come to the cut before duckdb asks for anything
+        with pytest.raises((duckdb.Error, CUT), match="IncompleteRead"):
+            reader = pyarrow.csv.open_csv(file, pyarrow.csv.ReadOptions(block_size=64 * 1024))
+            connection.register("orders", pa.RecordBatchReader.from_batches(reader.schema, iter(reader)))
             connection.execute("select count(*) from orders").fetchone()
 
 

@@ -177,7 +177,7 @@ def _table(form: str, count: int, rounds: int, found: dict[str, dict[str, list[f
 
 
 def _verdicts(found: dict[str, dict[str, dict[str, list[float]]]]) -> list[str]:
-    """Whether what people wait for reaches the goals, by format and source."""
+    """Whether what people wait for reaches the goals, by format and source; the first byte against per row's."""
     said: list[str] = []
     for form, figures in found.items():
         for name in (name for name in figures if name.startswith("echostream")):
@@ -189,7 +189,8 @@ def _verdicts(found: dict[str, dict[str, dict[str, list[float]]]]) -> list[str]:
                 slower = ratios(mine, figures[GO]["seconds"]).median
                 reached.append(slower <= GOAL_GO)
                 text += f", {slower:.2f} of Go's seconds (goal {GOAL_GO})"
-            said.append(f"{text}: {'reached' if all(reached) else 'missed'}.")
+            first, theirs = (summary(figures[who]["first_byte"]).median * 1000 for who in (name, PER_ROW))
+            said.append(f"{text}: {'reached' if all(reached) else 'missed'}; first byte {first - theirs:+.1f} ms.")
     return said
 
 

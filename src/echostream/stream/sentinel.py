@@ -3,29 +3,33 @@
 from __future__ import annotations
 
 import asyncio
-import enum
 from collections.abc import Sequence
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 from .base import Intake
 
 __all__ = ["END", "FLUSH", "Sentinel", "give"]
 
 
-class Sentinel(enum.Enum):
-    """Each has one instance, so it is known by `is`, whatever the items think of `==`."""
+class Sentinel:
+    """Each has one instance, so it is known by `is`, whatever the items think of `==`.
 
-    FLUSH = "send what you have now"
-    END = "nothing comes after this"
+    No Enum: that has a JSON form, so one that stands where it means nothing would be sent.
+    """
+
+    __slots__ = ("_name",)
+
+    def __init__(self, name: str) -> None:
+        self._name = name
 
     def __repr__(self) -> str:
-        return self.name
+        return self._name
 
 
-FLUSH: Final[Literal[Sentinel.FLUSH]] = Sentinel.FLUSH
+FLUSH: Final = Sentinel("FLUSH")
 """Yielded by a source: send all that was made so far, now."""
 
-END: Final[Literal[Sentinel.END]] = Sentinel.END
+END: Final = Sentinel("END")
 """Put into a queue: the stream ends here."""
 
 

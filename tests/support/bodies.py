@@ -5,14 +5,15 @@ from __future__ import annotations
 import enum
 import io
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 from hypothesis import strategies as st
 
 from echostream.wire import BodyEncoder
 
-__all__ = ["Chunks", "Color", "Word", "body_of", "cut", "texts"]
+__all__ = ["Chunks", "Color", "MappedRow", "Word", "body_of", "cut", "texts"]
 
 
 class Word(str):
@@ -26,6 +27,23 @@ class Word(str):
 
 class Color(str, enum.Enum):  # noqa: UP042 (a StrEnum is easier: its str() is its value)
     RED = "=red"
+
+
+class MappedRow(Sequence[Any]):
+    """As a row of SQLAlchemy is: a sequence, and `_mapping` calls its cells by their names."""
+
+    def __init__(self, a: Any, b: Any) -> None:
+        self._cells = (a, b)
+
+    @property
+    def _mapping(self) -> Mapping[str, Any]:
+        return MappingProxyType(dict(zip("ab", self._cells, strict=True)))
+
+    def __getitem__(self, place: Any) -> Any:
+        return self._cells[place]
+
+    def __len__(self) -> int:
+        return len(self._cells)
 
 
 def cut(items: Sequence[Any], places: Sequence[int]) -> Iterator[Sequence[Any]]:

@@ -16,7 +16,7 @@ import pytest
 
 from echostream.exceptions import InvalidItem
 from echostream.wire import CsvBody
-from support.bodies import Word, body_of
+from support.bodies import MappedRow, Word, body_of
 
 
 @dataclasses.dataclass
@@ -60,6 +60,7 @@ RECORDS = [
     Named,
     lambda a, b: Swapped(a=a, b=b),
     sqlite_row,
+    MappedRow,
 ]
 
 
@@ -72,7 +73,7 @@ def test_records_are_put_in_the_order_of_the_columns(record: Any) -> None:
     assert body_of(CsvBody(["a", "b"]), [*rows, (4, 5), {"a": 6}]) == expected + b"4,5\r\n6,\r\n"
 
 
-@pytest.mark.parametrize("record", [*RECORDS[2:4], *RECORDS[6:10], RECORDS[11], RECORDS[0]])
+@pytest.mark.parametrize("record", [*RECORDS[2:4], *RECORDS[6:10], *RECORDS[11:], RECORDS[0]])
 def test_the_first_record_names_the_columns(record: Any) -> None:
     assert body_of(CsvBody(), [record(1, 2), record(3, 4), (5, 6)]) == b"a,b\r\n1,2\r\n3,4\r\n5,6\r\n"
 

@@ -25,7 +25,7 @@ from hypothesis import strategies as st
 from echostream.event import Event
 from echostream.exceptions import InvalidItem
 from echostream.wire import NDJSON, JsonArrayBody, NdjsonBody, NdjsonDecoder, SseBody, StreamEnd, StreamError, envelope
-from support.bodies import Color, Word, body_of, texts
+from support.bodies import Color, MappedRow, Word, body_of, texts
 from support.wire import events
 
 VALUES = st.recursive(
@@ -101,7 +101,7 @@ KNOWN = [
     (pd.Timestamp("2026-01-02T03:04:05.123456789"), "2026-01-02T03:04:05.123456789"),
     (pd.Timedelta(seconds=90), "PT90S"), (timedelta(seconds=90), "PT90S"), (pd.NaT, None), (pd.NA, None),
     (math.nan, None), (math.inf, None), (10**30, 10**30), ({None: 1, True: 2, 3: 4}, {"null": 1, "true": 2, "3": 4}),
-    (namedtuple("Row", "a b")(1, 2), [1, 2]),
+    (namedtuple("Row", "a b")(1, 2), [1, 2]), (MappedRow(1, "x"), {"a": 1, "b": "x"}),
 ]  # fmt: skip
 
 

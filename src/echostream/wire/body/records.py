@@ -35,19 +35,23 @@ def is_record(kind: type) -> bool:
 def as_mapping(value: object, dump: Callable[[Any], Any]) -> Mapping[Any, Any] | None:
     """A record as a mapping; None for what is no record. `dump` turns a model of pydantic into a dict.
 
-    Known are mappings, models of pydantic, dataclasses, Structs, attrs classes, and rows with `keys()`
-    (sqlite3.Row, asyncpg.Record). Raises `InvalidItem` for a row that has two values of one name.
+    Known are mappings, models of pydantic, dataclasses, Structs, attrs classes, rows with `keys()`
+    (sqlite3.Row, asyncpg.Record) and rows with `_mapping` (SQLAlchemy). Raises `InvalidItem` for a row that has
+    two values of one name.
     """
     if isinstance(value, Mapping):
         return cast("Mapping[Any, Any]", value)
-    kind = type(value)
+    kind: type[Any] = type(value)
     if callable(getattr(kind, "model_dump", None)):
         return dump(value)
     names = field_names(kind)
     if names is not None:
         return {name: getattr(value, name) for name in names}
+    row: Any = value
+    if hasattr(kind, "_mapping"):
+        row = row._mapping  # public in SQLAlchemy: the underscore keeps it apart from columns
+        kind = cast("type[Any]", type(row))
     if callable(getattr(kind, "keys", None)) and hasattr(kind, "__getitem__"):
-        row: Any = value
         keys = unique(row.keys())
         return {key: row[key] for key in keys}
     return None

@@ -32,6 +32,9 @@ _KNOWN: frozenset[type] = _PLAIN | {str, NoneType}
 _MARKS = ("=", "+", "-", "@", "\t", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 _BEGINS_FORMULA = frozenset({*_MARKS, "\r", "\n"})
 
+# Dropped by some where a cell begins, a BOM by all where the body does: then what is behind them begins it.
+_DROPPED = "\ufeff\0"
+
 # Possessive throughout: a cell of a million digits and a letter must not be read a million times.
 _is_number = re.compile(r"(?ai)[+-]?(?:(?:\d++(?:\.\d*+)?|\.\d++)(?:e[+-]?\d++)?|inf(?:inity)?|nan)").fullmatch
 
@@ -43,12 +46,13 @@ class Cells:
     then shows it as it is. `delimiter` is one of comma, semicolon, TAB and `|`.
     """
 
-    __slots__ = ("_delimiter", "_formula", "_marks")
+    __slots__ = ("_delimiter", "_formula", "_marks", "_suspect")
 
     def __init__(self, *, delimiter: str, guard: bool) -> None:
         self._delimiter = delimiter
         self._formula = _BEGINS_FORMULA if guard else frozenset[str]()
-        self._marks = _MARKS if guard else ()
+        self._suspect = _BEGINS_FORMULA.union(_DROPPED) if guard else frozenset[str]()
+        self._marks = (*_MARKS, *_DROPPED) if guard else ()
 
     def lines(self, rows: Sequence[Sequence[Any]], width: int, names: Sequence[str] | None) -> bytes:
         """The rows, each `width` cells long. Raises `InvalidItem`, which names the column."""
@@ -102,17 +106,17 @@ class Cells:
         return any(mark in joined and (joined.startswith(mark) or f"\n{mark}" in joined) for mark in self._marks)
 
     def _cell_by_cell(self, column: Sequence[Any]) -> list[Any]:
-        formula, delimiter = self._formula, self._delimiter
+        suspect, delimiter = self._suspect, self._delimiter
         return [
             self._quoted(cell)
             if type(cell) is str
-            and (cell[:1] in formula or '"' in cell or delimiter in cell or "\n" in cell or "\r" in cell)
+            and (cell[:1] in suspect or '"' in cell or delimiter in cell or "\n" in cell or "\r" in cell)
             else cell
             for cell in column
         ]
 
     def _quoted(self, text: str) -> str:
-        if text[:1] in self._formula and not _is_number(text):
+        if text.lstrip(_DROPPED)[:1] in self._formula and not _is_number(text):
             text = f"'{text}"
         if '"' in text or self._delimiter in text or "\n" in text or "\r" in text:
             return '"' + text.replace('"', '""') + '"'

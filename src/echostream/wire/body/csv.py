@@ -28,7 +28,8 @@ class CsvBody:
     which are then empty, as None is. `header`: whether the columns are the first row.
 
     `guard` puts `'` before a text that a spreadsheet would take for a formula: it begins with
-    `=`, `+`, `-`, `@`, TAB, CR or LF and is no number. Turn it off for readers that are programs.
+    `=`, `+`, `-`, `@`, TAB, CR or LF, also behind a BOM or NUL, and is no number. Turn it off for readers that
+    are programs.
     Raises `InvalidSetting` for columns that are no list of texts, and for a delimiter other than
     comma, semicolon, TAB and `|`.
     """

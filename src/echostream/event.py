@@ -74,10 +74,10 @@ class Event(msgspec.Struct, frozen=True, gc=False, kw_only=True):
             _check_name("key", self.key, MAX_KEY_BYTES)
         if self.id is not None:
             _check_name("id", self.id, MAX_NAME_BYTES)
-        if self.retry is not None and not 0 <= self.retry <= MAX_RETRY:
-            raise InvalidEvent("retry", f"must be 0 to {MAX_RETRY} milliseconds, not {self.retry}")
-        if self.time is not None and not 0 <= self.time <= MAX_TIME:
-            raise InvalidEvent("time", f"must be 0 to {MAX_TIME} milliseconds, not {self.time}")
+        if self.retry is not None:
+            _check_milliseconds("retry", self.retry, MAX_RETRY)
+        if self.time is not None:
+            _check_milliseconds("time", self.time, MAX_TIME)
 
     @classmethod
     def of(cls, value: Any, **fields: Any) -> Event:
@@ -170,6 +170,12 @@ def _check_name(field: str, text: str, limit: int) -> None:
     _check_unicode(field, text)
     if len(text.encode()) > limit:
         raise InvalidEvent(field, f"longer than {limit} bytes")
+
+
+def _check_milliseconds(field: str, value: int, limit: int) -> None:
+    # By its type: what else can be compared (1.5, True) would go out as text that no reader takes for a number.
+    if type(value) is not int or not 0 <= value <= limit:
+        raise InvalidEvent(field, f"must be a whole number, 0 to {limit} milliseconds, not {value!r}")
 
 
 def _check_unicode(field: str, text: str) -> None:

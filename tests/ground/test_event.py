@@ -23,6 +23,10 @@ from echostream.exceptions import InvalidEvent
         ("event", "\udfff"),
         ("retry", -1),
         ("retry", 2**31),
+        ("retry", 1.5),
+        ("retry", True),
+        ("retry", "1\ndata: forged"),
+        ("time", 1.5),
         ("data", None),
     ],
 )

@@ -439,6 +439,12 @@ def test_statuses_without_a_body(status: int):
         NDJSONResponse([], status_code=status)
 
 
+@pytest.mark.parametrize("settings", [{"heartbeat": 3}, 3])
+def test_settings_of_another_type(settings: Any):
+    with pytest.raises(InvalidInput, match=r"settings: .* give StreamSettings\(\.\.\.\)"):
+        NDJSONResponse([], settings=settings)
+
+
 async def test_own_headers_replace_ours_and_a_filename_is_safe():
     app = CSVResponse(
         [(1,)], filename='prices "€".csv', headers={"Cache-Control": "private", "x-one": "1"}, status_code=201

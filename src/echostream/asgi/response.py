@@ -77,8 +77,8 @@ class StreamResponse:
     status it knows; an error of ours that has a status (`StreamFailed` ...) is answered with a
     problem document.
 
-    Raises, when made, `InvalidInput` for a header, status or filename that cannot be; when called,
-    `StreamAborted` where the body must be seen to be cut.
+    Raises, when made, `InvalidInput` for a header, status or filename that cannot be and for settings
+    that are no `StreamSettings`; when called, `StreamAborted` where the body must be seen to be cut.
     """
 
     # Without a `__dict__`: FastAPI would send that as JSON when it is given this instead of its own kind of response.
@@ -96,7 +96,7 @@ class StreamResponse:
     ) -> None:
         self.source = source
         self.status_code = check_status(status_code)
-        self.settings = settings or StreamSettings()
+        self.settings = _checked(settings)
         self.media_type = self.encoder({}).media_type
         self.on_end = on_end
         self.raw_headers = stream_headers(self.media_type, headers, filename=filename)
@@ -201,6 +201,14 @@ class _Bodiless:
     async def __call__(self, _scope: Scope, _receive: Receive, send: Send) -> None:
         await send(self._start)
         await send({"type": "http.response.body", "body": b""})
+
+
+def _checked(settings: object) -> StreamSettings:
+    if settings is None:
+        return StreamSettings()
+    if isinstance(settings, StreamSettings):
+        return settings
+    raise InvalidInput("settings", f"{type(settings).__name__} is another type; give StreamSettings(...)")
 
 
 class EventStreamResponse(StreamResponse):

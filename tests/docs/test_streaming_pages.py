@@ -88,6 +88,7 @@ async def test_items_have_a_type(here: Path):
     app = load(application(BEGIN), here).app
     assert json.loads(await whole(app, "/readings")) == {"sensor": "kitchen", "celsius": 21.5}
     content = app.openapi()["paths"]["/readings"]["get"]["responses"]["200"]["content"]
+    assert content.keys() == {"application/x-ndjson"}
     assert content["application/x-ndjson"]["itemSchema"]["required"] == ["sensor", "celsius"]
 
 

@@ -17,6 +17,7 @@ from typing import Any
 
 from ..exceptions import InvalidItem
 from ..wire.body import BodyEncoder
+from .weight import WEIGHED, weight, weight_of_all
 
 __all__ = ["GROWTH", "MOST_ITEMS", "Batch"]
 
@@ -33,7 +34,7 @@ class Batch:
     when it came to an item that the format cannot carry.
     """
 
-    __slots__ = ("_age", "_by_item", "_encoder", "_size", "_waiting", "due_at", "failure", "items", "window")
+    __slots__ = ("_age", "_by_item", "_encoder", "_size", "_waiting", "_weight", "due_at", "failure", "items", "window")
 
     def __init__(self, encoder: BodyEncoder, *, size: int, age: float) -> None:
         self.due_at: float | None = None
@@ -45,6 +46,7 @@ class Batch:
         self._age = age
         self._by_item = encoder.by_item
         self._waiting: list[Any] = []
+        self._weight = 0
 
     def __len__(self) -> int:
         return len(self._waiting)
@@ -52,20 +54,24 @@ class Batch:
     def add(self, item: Any, now: float) -> bool:
         """Gather an item; true when the batch is to leave now."""
         self._waiting.append(item)
+        if type(item) in WEIGHED:
+            self._weight += weight(item)
         if self.due_at is None:
             self.due_at = now + self._age
-        return self._by_item or len(self._waiting) >= self.window or now >= self.due_at
+        return self._by_item or len(self._waiting) >= self.window or self._weight >= self._size or now >= self.due_at
 
     def add_all(self, items: Sequence[Any], now: float) -> bool:
         """Gather items that are there at once."""
         self._waiting.extend(items)
+        self._weight += weight_of_all(items)
         if self.due_at is None:
             self.due_at = now + self._age
-        return self._by_item or len(self._waiting) >= self.window or now >= self.due_at
+        return self._by_item or len(self._waiting) >= self.window or self._weight >= self._size or now >= self.due_at
 
     def take(self) -> bytes:
         """The bytes of what was gathered, up to the first item that cannot be encoded: then `failure` is set."""
         items, self._waiting, self.due_at = self._waiting, [], None
+        self._weight = 0
         if not items or self.failure is not None:
             return b""
         try:

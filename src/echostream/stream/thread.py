@@ -23,13 +23,15 @@ looks for it before it counts the items. So nothing comes after the end.
 
 **How far ahead.** `_room` is how many items may stand in the list. What the loop has given but the
 reader has not taken counts as well, so never more than a window is ahead of the reader. Only the
-loop asks the intake for its window; the worker reads `_room`.
+loop asks the intake for its window; the worker reads `_room`. Of text and bytes no more than
+`AHEAD_BYTES` stands in the list, and one item: then the worker waits until the loop has cut it off.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextvars
+import sys
 import threading
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
@@ -38,6 +40,7 @@ from ..exceptions import InvalidSetting, SourcesBusy
 from .base import Intake
 from .reading import Reading, begin_reading, close_unread, refuse_made, runs_on_loop
 from .sentinel import FLUSH, give
+from .weight import AHEAD_BYTES, WEIGHED, weight
 
 __all__ = ["SOURCE_THREADS", "SourceStatistics", "SourceThreads", "ThreadSource"]
 
@@ -297,22 +300,29 @@ class ThreadSource:
         add: Callable[[Any], None] = items.extend if reading.batches else items.append
         if not self._has_room():
             return
+        heavy = 0
         for item in reading.items:
             if item is FLUSH:
                 self._flushes += 1  # before it can be found in the list
             add(item)
             if self._asleep:
                 self._wake()
+            if type(item) in WEIGHED:
+                heavy += weight(item)
+                if heavy >= AHEAD_BYTES:
+                    heavy = 0
+                    if not self._has_room(1):
+                        return
             if len(items) >= self._room and not self._has_room():
                 return
 
-    def _has_room(self) -> bool:
-        """Wait until there is room; false when nobody wants more."""
-        while len(self._items) >= self._room:
+    def _has_room(self, most: int = sys.maxsize) -> bool:
+        """Wait until fewer items stand in the list than `_room` and `most`; false when nobody wants more."""
+        while len(self._items) >= min(self._room, most):
             if self._closing:
                 return False
             self._gate.clear()
-            if len(self._items) < self._room or self._closing:
+            if len(self._items) < min(self._room, most) or self._closing:
                 continue
             if not self._gate.wait(LOOK_EVERY) and self._loop.is_closed():
                 return False

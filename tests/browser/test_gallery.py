@@ -8,9 +8,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Browser, Page, expect
 
 from echostream.gallery import EXAMPLES
+from support.browser import opened
 from support.pages import ROOT, application
 from support.servers import ServerProcess, free_port, running_asgi, wait_until
 
@@ -31,6 +32,22 @@ def test_the_page_lists_every_example(gallery: ServerProcess, page: Page):
     page.get_by_role("link", name="/chunked_text").click()
     expect(page.locator("body")).to_contain_text("1 of 4")
     expect(page.locator("body")).to_contain_text("4 of 4")
+
+
+def test_a_source_is_shown_when_it_is_asked_for(gallery: ServerProcess, page: Page):
+    page.goto(gallery.url)
+    source = page.get_by_text("async def lines()")
+    expect(source).to_be_hidden()
+    page.get_by_text("chunked_text.py", exact=True).click()
+    expect(source).to_be_visible()
+
+
+def test_a_phone_shows_the_page_in_its_width(gallery: ServerProcess, browser: Browser):
+    with opened(browser, viewport={"width": 360, "height": 640}, is_mobile=True) as phone:
+        phone.goto(gallery.url)
+        for source in phone.locator("summary").all():
+            source.click()
+        assert phone.evaluate("[innerWidth, document.documentElement.scrollWidth]") == [360, 360]
 
 
 def test_the_picture_is_shown(gallery: ServerProcess, page: Page):

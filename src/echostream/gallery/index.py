@@ -25,7 +25,17 @@ HEADERS = {
     "x-content-type-options": "nosniff",
     "referrer-policy": "no-referrer",
 }
-STYLE = "body { max-width: 60em; margin: 2em auto; padding: 0 1em; font-family: sans-serif } pre { overflow: auto }"
+STYLE = """
+:root { color-scheme: light dark }
+body { max-width: 60em; margin: 2em auto; padding: 0 1em; font-family: sans-serif; overflow-wrap: anywhere }
+pre { overflow: auto; padding: 1em; border: 1px solid; line-height: 1.3 }
+"""
+HEAD = f"""<!doctype html><html lang="en"><meta charset="utf-8"><title>Gallery</title>
+<meta name="viewport" content="width=device-width, initial-scale=1"><style>{STYLE}</style>
+<h1>Streaming responses that run</h1>
+<p>A browser shows text, JSON and pictures as they come, and saves the rest: for that take the commands in each file.</p>
+"""
+CODE = re.compile("`([^`]*)`")
 URL = re.compile(r"curl .*?http://127\.0\.0\.1:8000([^\s']+)")
 
 
@@ -38,16 +48,16 @@ async def index(request: Request) -> HTMLResponse:
     # Not relative: the gallery may be mounted somewhere, and be asked for without its last slash.
     root = request.scope.get("root_path", "")
     parts = [_section(example, root) for example in EXAMPLES]
-    head = f'<!doctype html><html lang="en"><meta charset="utf-8"><title>Gallery</title><style>{STYLE}</style>'
-    return HTMLResponse(f"{head}<h1>Streaming responses that run</h1>{''.join(parts)}</html>", headers=HEADERS)
+    return HTMLResponse(f"{HEAD}{''.join(parts)}</html>", headers=HEADERS)
 
 
 def _section(example: ModuleType, root: str) -> str:
     name = example.__name__.rpartition(".")[2]
-    told = (example.__doc__ or "").partition("\n")[0]
+    told = CODE.sub(r"<code>\1</code>", escape((example.__doc__ or "").partition("\n")[0]))
     links = "".join(f'<li><a href="{escape(root + path)}">{escape(path)}</a>' for path in paths_of(example))
     source = escape(inspect.getsource(example))
-    return f'<h2 id="{name}">{name}</h2><p>{escape(told)}</p><ul>{links}</ul><pre><code>{source}</code></pre>'
+    file = f"<details><summary>{name}.py</summary><pre><code>{source}</code></pre></details>"
+    return f'<h2 id="{name}">{name}</h2><p>{told}</p><ul>{links}</ul>{file}'
 
 
 app = Starlette(routes=[Route("/", index), *(route for example in EXAMPLES for route in example.app.routes)])

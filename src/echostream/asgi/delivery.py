@@ -64,6 +64,7 @@ class Delivery:
         self._batch = Batch(encoder, size=settings.batch_bytes, age=settings.batch_age)
         self._error: BaseException | None = None
         self._refused = False
+        self._pouring = False
         self._bytes = 0
         self._first_byte: float | None = None
         self._room: asyncio.Future[None] | None = None
@@ -93,8 +94,8 @@ class Delivery:
             if self._refused:
                 await refuse(self._refusal())
         finally:
-            if self._machine.ended_by is not None and reason == "cancelled":
-                reason = self._machine.ended_by.value
+            if reason == "cancelled":
+                reason = self._reason_of_a_cut()
             self._stop()
             ACCOUNT.leave(self, reason)
             try:
@@ -114,6 +115,13 @@ class Delivery:
             return Happening.GONE.value
         return self._machine.ended_by.value
 
+    def _reason_of_a_cut(self) -> str:
+        """Why the outlet, or who refused, raised: a whole body that was not taken to its end is not finished."""
+        ended_by = self._machine.ended_by
+        if ended_by is Happening.EXHAUSTED and not self._outlet.ended:
+            return "cancelled" if self._outlet.why is None else Happening.STALLED.value
+        return "cancelled" if ended_by is None else ended_by.value
+
     def _refusal(self) -> BaseException:
         if self._error is not None:
             return self._error
@@ -124,13 +132,13 @@ class Delivery:
     def _stop(self) -> None:
         self._happen(Happening.GONE)  # a source that goes on nevertheless finds the machine over
         self._left.set()
+        self._drained()  # who waits for room learns the end by writing on
         for timer in (self._age, self._timer):
             if timer is not None:
                 timer.cancel()
 
     async def _close(self, feeder: asyncio.Task[None]) -> None:
-        """End the source, for at most `close_timeout`."""
-        feeder.cancel()
+        """Wait for the end of the source, for at most `close_timeout`."""
         limit = self._settings.close_timeout
         try:
             with shield():
@@ -155,7 +163,7 @@ class Delivery:
 
     async def _feed(self) -> None:
         try:
-            await self.source.pour(self)
+            await self._pour()
         except ClientGone:  # from `take`: somebody went on after the end
             self._fail(ClientGone("the source wrote to a reader that has left"))
         except Exception as error:  # noqa: BLE001  told to the reader, and logged or raised
@@ -170,6 +178,21 @@ class Delivery:
                 await self.source.aclose()
             except Exception:
                 logger.exception("%s failed while it was closed", self.source.name)
+
+    async def _pour(self) -> None:
+        if self._machine.state is State.OVER:  # before the first step; the source is closed all the same
+            return
+        self._pouring = True
+        try:
+            await self.source.pour(self)
+        finally:
+            self._pouring = False
+
+    def _stop_pouring(self) -> None:
+        """Let the source begin its end, once: what it does then is not to be disturbed."""
+        if self._pouring:
+            self._pouring = False
+            self._feeder.cancel()
 
     @property
     def window(self) -> int:
@@ -199,9 +222,10 @@ class Delivery:
     async def settle(self) -> None:
         """Let what was taken leave, and wait until more may come."""
         self._send_items()
-        if self._outlet.full and not self.gone:
-            self._room = self._loop.create_future()
-            await self._room
+        if self._outlet.full and self._machine.state is not State.OVER:
+            if self._room is None or self._room.done():
+                self._room = self._loop.create_future()
+            await asyncio.shield(self._room)  # more than one task may write
         else:
             await asyncio.sleep(0)
 
@@ -210,7 +234,8 @@ class Delivery:
         self._check()
         self._send_items()
         await asyncio.sleep(0)
-        await self._outlet.empty()
+        if not await self._outlet.empty():
+            raise ClientGone("the reader has left before the server took all bytes")
 
     async def wait_gone(self) -> None:
         """Return when the reader has left, or the response is over."""
@@ -290,7 +315,10 @@ class Delivery:
     # -- what is done then
 
     def _happen(self, happening: Happening, data: bytes = b"") -> None:
-        for act in self._machine.happen(happening):
+        acts = self._machine.happen(happening)
+        if self._machine.state is State.OVER:
+            self._stop_pouring()  # now: what was made may take its time to leave, and a stalled call to end
+        for act in acts:
             if act is Act.HEAD:
                 self._outlet.begin(self._head)
                 self._set_timer()  # a heartbeat may be due before the head was
@@ -309,7 +337,6 @@ class Delivery:
             elif happening is Happening.STALLED:
                 self._outlet.why = self._cut(happening)
                 self._outlet.abort()
-                self._feeder.cancel()  # now: below some middlewares the call goes on until the reader does
 
     def _write(self, data: bytes) -> None:
         if not data:

@@ -47,11 +47,12 @@ class AsgiOutlet:
         self._head: Message | None = None
         self._chunks: list[bytes] = []
         self._released = False
-        self._empty: asyncio.Future[None] | None = None
+        self._empty: asyncio.Future[bool] | None = None
         self._wake: asyncio.Future[None] | None = None
         self._ending: bool | None = None  # whether it is clean; None while the body goes on
         self._stop: Exception | None = None
         self._hidden = False
+        self._over = False
         self._task: asyncio.Task[object] | None = None
         self._lingering: asyncio.TimerHandle | None = None
 
@@ -78,12 +79,13 @@ class AsgiOutlet:
             self.full = True
         self._wake_up()
 
-    async def empty(self) -> None:
-        """Return when the server has taken all bytes, or the peer is gone."""
-        if self.waiting and self._task is not None:
+    async def empty(self) -> bool:
+        """Wait until the server has taken all bytes; false when it never will."""
+        if self.waiting and not self._over:
             if self._empty is None:
                 self._empty = asyncio.get_running_loop().create_future()
-            await asyncio.shield(self._empty)
+            return await asyncio.shield(self._empty)
+        return not self.waiting
 
     def close(self, *, clean: bool) -> None:
         """End the body when all is out."""
@@ -125,7 +127,8 @@ class AsgiOutlet:
                 raise self._stop from self._stop.__cause__
         finally:
             self._task = None
-            self._emptied()
+            self._over = True
+            self._emptied(taken=False)
             watch.cancel()
             if self._lingering is not None:
                 self._lingering.cancel()
@@ -146,7 +149,7 @@ class AsgiOutlet:
                 self.waiting -= len(body)
                 self.progress = loop.time()
                 if not self.waiting:
-                    self._emptied()
+                    self._emptied(taken=True)
                 if self.full and self.waiting <= self._high_mark:
                     self.full = False
                     self.on_drained()
@@ -196,10 +199,10 @@ class AsgiOutlet:
         self._leave()
         on_gone()
 
-    def _emptied(self) -> None:
+    def _emptied(self, *, taken: bool) -> None:
         if self._empty is not None:
             if not self._empty.done():
-                self._empty.set_result(None)
+                self._empty.set_result(taken)
             self._empty = None
 
     def _leave(self) -> None:

@@ -118,14 +118,19 @@ class StreamResponse:
 
         The block is cancelled when the reader leaves. Where nobody wants a body (HEAD), it ends at
         its first `write`. An error of the block ends the response as one of a generator would, and is raised.
+
+        Raises `InvalidInput` for a response that has a source.
         """
-        block = Block()
-        answer = asyncio.create_task(self._answer(lambda: block, scope, receive, send))
+        if self.source is not None:
+            raise InvalidInput("source", "would not be sent: the block writes the response; make it without a source")
+        block, task = Block(), asyncio.current_task()
+        name = None if task is None else task.get_name()  # by which a BaseHTTPMiddleware above is known
+        answer = asyncio.create_task(self._answer(lambda: block, scope, receive, send), name=name)
         try:
-            await asyncio.wait({answer, block.begun}, return_when=asyncio.FIRST_COMPLETED)
+            writer = await block.begin(answer)
             error: BaseException | None = None
             try:
-                yield block.begun.result() if block.begun.done() else Writer(None)
+                yield writer
             except BaseException as raised:  # noqa: BLE001  raised again below, unless it is our own
                 error = raised
             ours = block.end(error)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 from collections.abc import Awaitable, Callable
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 from ..exceptions import ClientGone, StreamAborted
 from ..stream.base import Intake
@@ -83,6 +83,13 @@ class WriterSource:
         """Nothing is held between two writes."""
 
 
+def _is_gone(error: BaseException | None) -> bool:
+    """Whether it is but what writing to a reader who has left raises, in one task or in several."""
+    if isinstance(error, BaseExceptionGroup):
+        return cast("BaseExceptionGroup[BaseException]", error).split(ClientGone)[1] is None
+    return isinstance(error, ClientGone)
+
+
 class Block:
     """A source that is the block of an `async with`, in a task of its own.
 
@@ -93,15 +100,25 @@ class Block:
     name = "async with"
 
     def __init__(self) -> None:
-        self.begun: asyncio.Future[Writer] = asyncio.get_running_loop().create_future()
+        self._begun: asyncio.Future[Writer] = asyncio.get_running_loop().create_future()
         self._ended: asyncio.Future[BaseException | None] = asyncio.get_running_loop().create_future()
         self._task = asyncio.current_task()
         self._cancelling = 0 if self._task is None else self._task.cancelling()
         self._cancelled = False
 
+    async def begin(self, answer: asyncio.Task[None]) -> Writer:
+        """What the block is to write with, once `answer` wants its body; where it never will, one for nobody."""
+        try:
+            await asyncio.wait({answer, self._begun}, return_when=asyncio.FIRST_COMPLETED)
+        except asyncio.CancelledError as error:
+            if not self.end(error):
+                raise
+        wanted = self._begun.done() and not self._ended.done()
+        return self._begun.result() if wanted else Writer(None)
+
     async def pour(self, into: Any) -> None:
         """Let the block write, and wait for its end. Raises what ended it."""
-        self.begun.set_result(Writer(into))
+        self._begun.set_result(Writer(into))
         await asyncio.wait({self._ended})  # not the future itself: it is not to be cancelled with this task
         error = self._ended.result()
         if error is not None:
@@ -109,7 +126,7 @@ class Block:
 
     async def aclose(self) -> None:
         """Cancel the block unless it has ended, and wait for its end."""
-        if self.begun.done() and not self._ended.done() and self._task is not None:
+        if self._begun.done() and not self._ended.done() and self._task is not None:
             self._cancelled = True
             self._task.cancel()
             await asyncio.wait({self._ended})
@@ -119,7 +136,9 @@ class Block:
         if not self._ended.done():
             cut = error is not None and not isinstance(error, Exception)
             self._ended.set_result(StreamAborted("the block was cancelled") if cut else error)
-        if isinstance(error, ClientGone):
-            return True
-        ours = self._cancelled and self._task is not None and self._task.uncancel() <= self._cancelling
-        return ours and isinstance(error, asyncio.CancelledError)
+        cancelled, self._cancelled = self._cancelled, False
+        if self._task is not None:
+            left = self._task.uncancel() if cancelled else self._task.cancelling()
+            if left > self._cancelling:  # by somebody else as well, who is to see it
+                return False
+        return _is_gone(error) or (cancelled and isinstance(error, asyncio.CancelledError))

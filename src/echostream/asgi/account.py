@@ -9,8 +9,10 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
+import weakref
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from typing import NamedTuple
 
 __all__ = ["Account", "StreamReport", "StreamStatistics", "drain_streams", "stream_statistics"]
@@ -49,12 +51,16 @@ class Account:
         self._open: dict[object, tuple[asyncio.AbstractEventLoop, Callable[[], None]]] = {}
         self._ended: Counter[str] = Counter()
         self._abandoned = 0
+        self._loops: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, bool] = weakref.WeakKeyDictionary()
         self._kept: set[asyncio.Task[None]] = set()
 
     def enter(self, stream: object, drain: Callable[[], None]) -> None:
-        """A response began in the running loop; `drain` ends it."""
+        """A response began in the running loop; `drain` ends it: soon, where the loop was drained before."""
+        loop = asyncio.get_running_loop()
         with self._lock:
-            self._open[stream] = asyncio.get_running_loop(), drain
+            self._open[stream] = loop, drain
+            if self._loops.setdefault(loop, False):
+                loop.call_soon(drain)
 
     def leave(self, stream: object, reason: str) -> None:
         """It ended."""
@@ -77,11 +83,13 @@ class Account:
             closing.exception()  # looked at, so that asyncio does not say that nobody did
 
     def drain(self) -> int:
-        """Ask every response to end; how many were asked."""
+        """Ask every response to end, and every later one of these loops; how many were asked."""
         with self._lock:
             streams = list(self._open.values())
+            for loop in [*self._loops, *_running_loop()]:
+                self._loops[loop] = True
         for loop, drain in streams:
-            if not loop.is_closed():
+            with suppress(RuntimeError):  # the loop was closed, maybe just now
                 loop.call_soon_threadsafe(drain)
         return len(streams)
 
@@ -89,6 +97,13 @@ class Account:
         """The figures now."""
         with self._lock:
             return StreamStatistics(len(self._open), dict(self._ended), self._abandoned)
+
+
+def _running_loop() -> list[asyncio.AbstractEventLoop]:
+    try:
+        return [asyncio.get_running_loop()]  # also in a signal handler
+    except RuntimeError:
+        return []
 
 
 ACCOUNT = Account()
@@ -99,6 +114,9 @@ def drain_streams() -> int:
 
     For a shutdown: servers wait for open responses before they tell the application to end, and
     an endless one keeps them waiting. Call it from a signal handler, from any thread.
+
+    A response that begins later is refused with 503, since there are requests on their way: in the
+    event loop of the caller, and in every one that had a response before. Other loops begin afresh.
     """
     return ACCOUNT.drain()
 

@@ -1,4 +1,4 @@
-"""The gallery's page and what it links to, and the script that "Server-sent events" prints, in a real browser."""
+"""The gallery's page and what it links to, and the scripts that the how-to pages print, in a real browser."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from support.browser import opened
 from support.pages import ROOT, application
 from support.servers import ServerProcess, free_port, running_asgi, wait_until
 
+BEGIN = "docs/how-to/stream-a-response.md"
 EVENTS = "docs/how-to/server-sent-events.md"
 
 
@@ -56,8 +57,28 @@ def test_the_picture_is_shown(gallery: ServerProcess, page: Page):
     assert page.evaluate("[document.images[0].naturalWidth, document.images[0].naturalHeight]") == [384, 256]
 
 
+def printed_script(page: str) -> str:
+    [script] = re.findall(r"^```javascript\n(.*?)^```", (ROOT / page).read_text(), re.DOTALL | re.MULTILINE)
+    return script
+
+
+def test_the_printed_script_reads_lines(page: Page, tmp_path: Path):
+    (tmp_path / "main.py").write_text(application(BEGIN))
+    (tmp_path / "files").mkdir()
+    for name in "abc":
+        (tmp_path / "files" / name).write_text(name)
+    read = f"window.told = []; (async () => {{ {printed_script(BEGIN)} }})()"
+    with running_asgi("uvicorn", "main:app", folder=tmp_path, env={"PYTHONPATH": str(tmp_path)}) as server:
+        page.goto(f"{server.url}/openapi.json")
+        page.evaluate(read.replace("console.log(", "window.told.push("))
+        assert page.evaluate("told.map((line) => [line.done, line.file])") == [[1, "a"], [2, "b"], [3, "c"]]
+        (tmp_path / "files" / "b").unlink()
+        (tmp_path / "files" / "b").mkdir()  # which cannot be read: the body is cut
+        assert page.evaluate(f"{read}.then(() => 'whole', (error) => error.name)") == "TypeError"
+
+
 def test_the_printed_script_follows_the_printed_route(page: Page, tmp_path: Path):
-    [script] = re.findall(r"^```javascript\n(.*?)^```", (ROOT / EVENTS).read_text(), re.DOTALL | re.MULTILINE)
+    script = printed_script(EVENTS)
     said: list[str] = []
     page.on("console", lambda entry: said.append(entry.text))
     with socket.create_server(("127.0.0.1", 0)) as service:

@@ -33,7 +33,7 @@ pre { overflow: auto; padding: 1em; border: 1px solid; line-height: 1.3 }
 HEAD = f"""<!doctype html><html lang="en"><meta charset="utf-8"><title>Gallery</title>
 <meta name="viewport" content="width=device-width, initial-scale=1"><style>{STYLE}</style>
 <h1>Streaming responses that run</h1>
-<p>A browser shows text, JSON and pictures as they come, and saves the rest: for that take the commands in each file.</p>
+<p>A browser shows text, JSON and pictures as they come, and saves the rest: each file has commands for that.</p>
 """
 CODE = re.compile("`([^`]*)`")
 URL = re.compile(r"curl .*?http://127\.0\.0\.1:8000([^\s']+)")

@@ -20,7 +20,7 @@ from echostream.asgi import (
 )
 from echostream.exceptions import InvalidInput, StreamAborted
 from echostream.stream import StreamSettings
-from echostream.stream.thread import SOURCE_THREADS
+from echostream.stream.threads import SOURCE_THREADS
 from echostream.testing import drive, virtual_time
 from support.settle import until
 

@@ -16,7 +16,7 @@ from echostream.integrations import starlette
 from echostream.stream import machine
 from echostream.stream.machine import Act, Happening, State
 from echostream.stream.settings import StreamSettings
-from echostream.stream.thread import SourceThreads
+from echostream.stream.threads import SourceThreads
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 PAGE = (DOCS / "reference" / "responses.md").read_text()

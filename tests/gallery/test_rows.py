@@ -19,7 +19,7 @@ from echostream.gallery.csv_export import definitions
 from echostream.gallery.library import library
 from echostream.gallery.search import PAGE, pages
 from echostream.gallery.search import app as search
-from echostream.stream.thread import SOURCE_THREADS
+from echostream.stream.threads import SOURCE_THREADS
 from echostream.testing import drive
 from support.settle import until
 

@@ -26,7 +26,7 @@ from echostream.stream.base import Source
 from echostream.stream.reading import CHUNK_BYTES
 from echostream.stream.sentinel import END, FLUSH
 from echostream.stream.source import open_source
-from echostream.stream.thread import SourceThreads
+from echostream.stream.threads import SourceThreads
 from support.intake import HandIntake
 from support.settle import until
 

@@ -19,7 +19,7 @@ from echostream.exceptions import ClientGone, InvalidSetting, SourcesBusy
 from echostream.stream import thread as thread_module
 from echostream.stream.sentinel import FLUSH
 from echostream.stream.source import open_source
-from echostream.stream.thread import SourceThreads
+from echostream.stream.threads import SourceThreads
 from support.intake import HandIntake
 from support.settle import until
 

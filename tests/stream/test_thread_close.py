@@ -15,7 +15,8 @@ import uvloop
 from echostream.exceptions import ClientGone
 from echostream.stream import thread as thread_module
 from echostream.stream.source import open_source
-from echostream.stream.thread import SourceThreads, ThreadSource
+from echostream.stream.thread import ThreadSource
+from echostream.stream.threads import SourceThreads
 from support.intake import HandIntake
 from support.settle import until
 

@@ -13,7 +13,8 @@ import pytest
 
 from echostream.stream import thread as thread_module
 from echostream.stream.sentinel import FLUSH
-from echostream.stream.thread import SourceThreads, ThreadSource
+from echostream.stream.thread import ThreadSource
+from echostream.stream.threads import SourceThreads
 from support.intake import HandIntake
 from support.settle import until
 
@@ -151,10 +152,11 @@ async def test_the_end_comes_right_after_the_loop_saw_no_item(look: int):
 
 async def test_the_columns_come_with_the_first_row_while_the_loop_looks():
     go_on = threading.Event()
+    db = sqlite3.connect(":memory:", check_same_thread=False)
 
     def make() -> sqlite3.Cursor:
         assert go_on.wait(10)
-        return sqlite3.connect(":memory:").execute("SELECT 1 AS one")
+        return db.execute("SELECT 1 AS one")
 
     source, items = crossing(make, call=True)
 
@@ -165,6 +167,7 @@ async def test_the_columns_come_with_the_first_row_while_the_loop_looks():
     items.before[0] = let_it_begin
     intake = await poured(source, HandIntake())
     assert (intake.columns, intake.items) == (["one"], [(1,)])
+    db.close()
 
 
 async def test_a_flush_is_taken_while_the_worker_still_appends_it():

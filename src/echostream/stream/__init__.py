@@ -12,7 +12,7 @@ from .machine import TABLE, Act, Happening, Machine, State
 from .sentinel import END, FLUSH
 from .settings import StreamSettings
 from .source import open_source
-from .thread import SourceThreads
+from .threads import SourceThreads
 
 __all__ = [
     "END",

@@ -20,7 +20,8 @@ from ..exceptions import InvalidInput
 from .base import Intake, Source
 from .loop import AsyncSource, MemorySource, QueueSource
 from .reading import is_readable, refuse, refuse_made
-from .thread import SOURCE_THREADS, SourceThreads, ThreadSource
+from .thread import ThreadSource
+from .threads import SOURCE_THREADS, SourceThreads
 
 __all__ = ["open_source"]
 

@@ -265,10 +265,16 @@ class StreamFailed(EchostreamError):
     Before the first item it is the response: a problem document with `status`. Later it is the
     `code` and `message` of `stream-error` where the format has one, and the body is cut where not.
     Of other exceptions a reader is told nothing but that the stream failed.
+
+    Raises `InvalidInput` for a code or message that is no text, and a status that is none of an error.
     """
 
     def __init__(self, code: str, message: str, *, status: int = 500) -> None:
         super().__init__(message)
+        given: dict[str, object] = {"code": code, "message": message}
+        for name, value in given.items():
+            if not isinstance(value, str):
+                raise InvalidInput(name, f"must be text, not {value!r}; a status is given as status=404")
         if not 400 <= status <= 599:
             raise InvalidInput("status", f"must be 400 to 599, not {status}")
         self.code = code

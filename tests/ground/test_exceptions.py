@@ -2,9 +2,21 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import pytest
+
 import echostream
 from echostream import exceptions
-from echostream.exceptions import EchostreamError, InvalidInput, LogCorrupt, LogError, LogFull, LogUnavailable
+from echostream.exceptions import (
+    EchostreamError,
+    InvalidInput,
+    LogCorrupt,
+    LogError,
+    LogFull,
+    LogUnavailable,
+    StreamFailed,
+)
 
 
 def test_every_error_has_one_root_and_a_code():
@@ -25,3 +37,10 @@ def test_what_a_log_says_of_its_file_is_not_told_to_strangers():
 
 def test_what_the_caller_did_wrong_is_told_whole():
     assert InvalidInput("since", "is nonsense").public == "since: is nonsense"
+
+
+@pytest.mark.parametrize(("code", "message", "told"), [(404, "gone", "code"), ("gone", LookupError("gone"), "message")])
+def test_a_failure_is_told_in_text(code: Any, message: Any, told: str):
+    """Not as `HTTPException(404, "gone")`, which would be a 500 here."""
+    with pytest.raises(InvalidInput, match=f"^{told}: must be text, not .*status=404"):
+        StreamFailed(code, message)

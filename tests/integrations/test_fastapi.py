@@ -211,6 +211,18 @@ async def test_a_route_may_be_the_generator_itself():
         assert await response.read() == b"n\r\n1\r\n"
 
 
+async def test_an_annotation_alone_leaves_the_generator_to_fastapi():
+    """What the how-to warns of."""
+    app = FastAPI()
+
+    @app.get("/")
+    async def numbers() -> NDJSONResponse:  # pyright: ignore[reportInvalidReturnType]
+        yield 1
+
+    async with drive(app) as response:
+        assert (await response.head()).headers["content-type"] != "application/x-ndjson"
+
+
 async def test_a_reader_of_a_post_that_leaves_is_noticed():
     """Its body was read by FastAPI before the response asks for more."""
     app, told = FastAPI(), list[str]()
@@ -473,4 +485,4 @@ async def test_a_response_of_the_wrong_kind_is_not_sent_as_data():
     async with drive(app) as response:
         assert (await response.head()).status == 500
         await response.ended()
-        assert "takes those of echostream.integrations.starlette" in str(response.exception)
+        assert "to FastAPI one of echostream.integrations.starlette" in str(response.exception)

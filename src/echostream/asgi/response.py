@@ -13,11 +13,12 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections.abc import AsyncGenerator, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any, NoReturn, TypedDict, Unpack
 
 from ..exceptions import EchostreamError, InvalidInput
 from ..stream import Source, StreamSettings, open_source
+from ..stream.reading import is_read_once
 from ..wire.body import BodyEncoder, BytesBody, CsvBody, JsonArrayBody, NdjsonBody, SseBody, TextBody
 from .account import StreamReport
 from .delivery import Delivery
@@ -103,7 +104,7 @@ class StreamResponse:
         self._used = False
 
     def __iter__(self) -> NoReturn:
-        raise TypeError("a response is not data; FastAPI takes those of echostream.integrations.starlette")
+        raise TypeError("a response is not data; return it, to FastAPI one of echostream.integrations.starlette")
 
     def encoder(self, _scope: Scope) -> BodyEncoder:
         """A new encoder, for the answer to one request."""
@@ -155,7 +156,7 @@ class StreamResponse:
             return
 
         async def refused(error: BaseException) -> None:
-            await self._refuse(error, scope, receive, send)
+            await self._refuse(error, encoder, scope, receive, send)
 
         stream = secrets.token_urlsafe(16)
         delivery = Delivery(opened(), encoder, self._start(), stream=stream, settings=self.settings, on_end=self.on_end)
@@ -165,7 +166,7 @@ class StreamResponse:
         source = self.source
         if takes_a_writer(source):
             return WriterSource(source)
-        if self._used and hasattr(source, "__anext__" if hasattr(source, "__aiter__") else "__next__"):
+        if self._used and is_read_once(source):
             raise InvalidInput("source", "was used up by an earlier request; make a response for each request")
         self._used = True
         return open_source(source)
@@ -188,15 +189,22 @@ class StreamResponse:
     def _start(self) -> Message:
         return {"type": "http.response.start", "status": self.status_code, "headers": list(self.raw_headers)}
 
-    async def _refuse(self, error: BaseException, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _refuse(
+        self, error: BaseException, encoder: BodyEncoder, scope: Scope, receive: Receive, send: Send
+    ) -> None:
         """Answer what went wrong before anything was sent."""
-        if not isinstance(error, EchostreamError) or status_of(error) == 500:
+        if not isinstance(error, EchostreamError) or status_of(error) == 500 or _is_no_source(error):
             raise error  # the framework knows what to answer, and its log should have it
-        if status_of(error) in TEMPORARY:
+        answer = problem_response(error)
+        if encoder.name == "sse" and status_of(error) in TEMPORARY:
             answer = refuse(status_of(error), error.code, error.public, header(scope, b"accept"))
-        else:
-            answer = problem_response(error)
-        await answer(scope, receive, send)
+        with suppress(OSError):  # the peer is gone
+            await answer(scope, receive, send)
+
+
+def _is_no_source(error: EchostreamError) -> bool:
+    """Whether what should have made the source made something else: no request is to blame for that."""
+    return isinstance(error, InvalidInput) and error.field == "source"
 
 
 class _Bodiless:

@@ -10,13 +10,16 @@ A published item becomes an `Event` with a `Position` in the log. One tail per p
 the log's end; the fan-out encodes an event once per format and hands the same bytes to every
 outlet. A subscriber is a position, not a queue: what it missed it reads from the log.
 
-A source of its own is sent as it is made, and closed when its reader leaves:
+A response made of a source is sent as the source makes it; the source is closed when its reader leaves:
 
     response = CSVResponse(rows(), columns=["id", "state"], filename="orders.csv")
+
+A response fed by topics goes on where its reader was:
 
     hub = Hub("sqlite:///events.db")
     async with hub:
         await hub.publish("orders/42", {"state": "paid"})
+    response = TopicResponse(hub, ["orders/*"])
 """
 
 from __future__ import annotations

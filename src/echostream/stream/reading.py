@@ -6,17 +6,18 @@ import asyncio
 import inspect
 import io
 import os
-from collections.abc import AsyncIterable, Callable, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple, cast
 
 from ..exceptions import InvalidInput
-from .tables import Desk, is_table, rows_of, table_closer
+from .tables import Desk, is_one_way, is_table, rows_of, table_closer
 
 __all__ = [
     "CHUNK_BYTES",
     "Reading",
     "begin_reading",
     "close_unread",
+    "is_read_once",
     "is_readable",
     "refuse",
     "refuse_made",
@@ -53,6 +54,11 @@ def close_unread(thing: Any) -> None:
         close = _close_of(thing) if isinstance(thing, Iterator) or _is_file(thing) else None
     if close is not None:
         close()
+
+
+def is_read_once(thing: Any) -> bool:
+    """Whether a second reading would find it empty: an iterator, a cursor, a file."""
+    return isinstance(thing, Iterator | AsyncIterator) or is_one_way(thing) or _is_file(thing)
 
 
 def is_readable(thing: Any) -> bool:

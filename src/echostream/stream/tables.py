@@ -15,7 +15,7 @@ from typing import Any, Protocol, cast
 
 from ..exceptions import InvalidInput
 
-__all__ = ["Desk", "is_table", "rows_of", "table_closer"]
+__all__ = ["Desk", "is_one_way", "is_table", "rows_of", "table_closer"]
 
 POLARS_CHUNK = 4096
 """Rows of a lazy query that polars makes at a time."""
@@ -42,6 +42,13 @@ Rows = Iterator[Sequence[Any]]
 def is_table(thing: Any) -> bool:
     """Whether it is something whose rows `rows_of` gives."""
     return _frame_reader(thing) is not None or _is_cursor(thing)
+
+
+def is_one_way(thing: Any) -> bool:
+    """Whether its rows are gone once they were read: a cursor, a reader of record batches."""
+    if _frame_reader(thing) is None:
+        return _is_cursor(thing)
+    return hasattr(thing.__class__, "read_next_batch")
 
 
 def rows_of(table: Any, desk: Desk) -> Rows:

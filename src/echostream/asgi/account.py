@@ -24,7 +24,9 @@ class StreamReport(NamedTuple):
     """What a response of its own was, told once when it ended. Times in seconds.
 
     `reason`: finished, failed, deadline, quota, drain, stalled, gone (the reader left) or
-    cancelled (by the server or the framework). `first_byte` is None when no item left.
+    cancelled (by the server or the framework). `first_byte`: when the first item left; None when none
+    did. `items` and `bytes` are those of items. A quota that cuts within one (not in sse and ndjson)
+    leaves open how many the last bytes were: all that were made count.
     """
 
     format: str

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
@@ -65,6 +66,8 @@ class Delivery:
         self._error: BaseException | None = None
         self._refused = False
         self._pouring = False
+        self._last = b""
+        self._items = 0
         self._bytes = 0
         self._first_byte: float | None = None
         self._room: asyncio.Future[None] | None = None
@@ -151,9 +154,7 @@ class Delivery:
     def _report(self, reason: str) -> None:
         if self._on_end is not None:
             duration = self._loop.time() - self._started
-            report = StreamReport(
-                self._encoder.name, self._batch.items, self._bytes, duration, self._first_byte, reason
-            )
+            report = StreamReport(self._encoder.name, self._items, self._bytes, duration, self._first_byte, reason)
             try:
                 self._on_end(report)
             except Exception:  # the application's, and the response is over
@@ -187,6 +188,8 @@ class Delivery:
             await self.source.pour(self)
         finally:
             self._pouring = False
+        self._send_items()
+        self._last = self._encoder.finish()
 
     def _stop_pouring(self) -> None:
         """Let the source begin its end, once: what it does then is not to be disturbed."""
@@ -270,26 +273,36 @@ class Delivery:
             self._age = None
         if not self._batch or self._machine.state is State.OVER:
             return
-        before, data = self._batch.items, self._batch.take()
-        limit = self._settings.max_bytes
-        full = False
-        if limit is not None and self._bytes + len(data) > limit:
-            full = True
-            data = self._fitting(data, limit - self._bytes)
-        if self._batch.items > before:
+        before = self._batch.items
+        try:
+            data = self._batch.take()
+        except Exception as error:  # noqa: BLE001  an encoder of the application's; what it lost must not be passed over
+            self._fail(error)
+            return
+        made = left = self._batch.items - before
+        room = math.inf if self._settings.max_bytes is None else self._settings.max_bytes - self._bytes
+        full = len(data) > room
+        if full:
+            data, left = self._fitting(data, made, int(room))
+        self._items += left
+        if made:
             self._happen(Happening.ITEMS, data)
         if full:
             self._happen(Happening.FULL)
         elif self._batch.failure is not None:
             self._fail(self._batch.failure)
 
-    def _fitting(self, data: bytes, room: int) -> bytes:
-        """What still fits: whole items where the format says after them how it ended, anything where it is cut."""
+    def _fitting(self, data: bytes, made: int, room: int) -> tuple[bytes, int]:
+        """What still fits, and of how many of the items made it is.
+
+        Whole items where the format says after them how it ended; anything where it is cut.
+        """
         if self._encoder.tells_end:
-            return b""
+            return b"", 0
         if self._encoder.control(StreamEnd(reason=Happening.FULL.value)):  # a line, so its items are lines
-            return data[: data.rfind(b"\n", 0, room) + 1]
-        return data[:room]
+            lines = data[: data.rfind(b"\n", 0, room) + 1]
+            return lines, lines.count(b"\n")
+        return data[:room], made
 
     def _set_timer(self) -> None:
         when = self._machine.next_due()
@@ -323,6 +336,8 @@ class Delivery:
                 self._outlet.begin(self._head)
                 self._set_timer()  # a heartbeat may be due before the head was
             elif act is Act.BODY:
+                if data and self._first_byte is None:
+                    self._first_byte = self._loop.time() - self._started
                 self._bytes += len(data)
                 self._write(data)
             elif act is Act.HEARTBEAT:
@@ -344,8 +359,6 @@ class Delivery:
         now = self._loop.time()
         self._outlet.write(data)
         self._machine.wrote(now)
-        if self._first_byte is None:
-            self._first_byte = now - self._started
         # The timer follows what is due, lazily; a write may be what stalls.
         stalls_at = now + self._settings.send_timeout
         if self._timer is None or self._timer_at > stalls_at:
@@ -354,7 +367,7 @@ class Delivery:
             self._wake_at(stalls_at)
 
     def _finish(self) -> None:
-        self._write(self._encoder.finish())
+        self._write(self._last)
         if self._encoder.tells_end:
             self._write(self._encoder.control(StreamEnd(reason=Happening.EXHAUSTED.value), id=self._last_id))
         self._outlet.close(clean=True)

@@ -30,7 +30,7 @@ def stream_headers(media_type: str, own: HeaderLines, *, filename: str | None = 
     Raises `InvalidInput` for a header that no streamed body may have, and for one that is no header.
     """
     lines = [
-        (b"content-type", media_type.encode("latin-1")),
+        _checked(b"content-type", _latin("content-type", media_type)),
         (b"cache-control", b"no-cache"),
         (b"x-accel-buffering", b"no"),
         (b"x-content-type-options", b"nosniff"),

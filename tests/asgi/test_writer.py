@@ -207,3 +207,11 @@ async def test_a_deadline_ends_the_block():
     async with drive(app, within=60) as response:
         assert [event.event for event in await response.events()] == ["message", "stream-end"]
         assert await response.ended() == "complete"
+
+
+@pytest.mark.parametrize("write", [lambda out: out.write(1), lambda _a, _b: None])
+async def test_a_function_that_cannot_be_given_a_writer_says_so(write: Any):
+    async with drive(NDJSONResponse(write)) as response:
+        await response.ended()
+        assert "bind them: lambda: " in str(response.exception)
+        assert "given a Writer is an `async def` of one parameter" in str(response.exception)

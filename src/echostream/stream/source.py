@@ -89,7 +89,9 @@ def _check_signature(make: Callable[..., Any]) -> None:
         inspect.signature(make).bind()
     except TypeError:
         raise InvalidInput(
-            "source", f"{_name_of(make)} is a function that wants arguments; bind them: lambda: {_name_of(make)}(...)"
+            "source",
+            f"{_name_of(make)} is a function that wants arguments; bind them: lambda: {_name_of(make)}(...). "
+            "What is given a Writer is an `async def` of one parameter",
         ) from None
     except ValueError:  # a built-in one that does not say
         pass

@@ -17,9 +17,9 @@ A response made of a source is sent as the source makes it; the source is closed
 A response fed by topics goes on where its reader was:
 
     hub = Hub("sqlite:///events.db")
+    response = TopicResponse(hub, ["orders/*"])
     async with hub:
         await hub.publish("orders/42", {"state": "paid"})
-    response = TopicResponse(hub, ["orders/*"])
 """
 
 from __future__ import annotations

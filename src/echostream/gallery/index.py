@@ -16,9 +16,7 @@ from . import binary, chunked_text, csv_export, failing, named_events, picture, 
 
 __all__ = ["EXAMPLES", "app", "index", "paths_of"]
 
-EXAMPLES: tuple[ModuleType, ...] = (
-    *(chunked_text, updates, named_events, csv_export, search, binary, picture, failing, stops),
-)
+EXAMPLES = (chunked_text, updates, named_events, csv_export, search, binary, picture, failing, stops)
 
 HEADERS = {
     "content-security-policy": "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; frame-ancestors 'none'",

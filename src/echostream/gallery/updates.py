@@ -24,10 +24,7 @@ from echostream import FLUSH, NDJSONResponse, Writer
 
 __all__ = ["PACKAGES", "app", "measure", "updates", "write_updates"]
 
-PACKAGES = (
-    *("asyncio", "collections", "concurrent", "ctypes", "email"),
-    *("html", "importlib", "json", "logging", "unittest"),
-)
+PACKAGES = ("asyncio", "concurrent", "ctypes", "email", "html", "importlib", "json", "logging", "unittest", "xml")
 
 
 def measure(package: str) -> dict[str, Any]:

@@ -67,7 +67,8 @@ def plain(cell: Any) -> str:
 def guarded(cell: Any) -> str:
     """By the words of the promise, one cell at a time."""
     text = plain(cell)
-    if isinstance(cell, int | float | decimal.Decimal | None) or text[:1] not in tuple(
+    begins = text.lstrip("\ufeff\0")[:1]
+    if isinstance(cell, int | float | decimal.Decimal | None) or begins not in tuple(
         "=+-@\t\r\n\uff1d\uff0b\uff0d\uff20"
     ):
         return text
@@ -169,7 +170,7 @@ def test_numbers_are_not_touched() -> None:
 def test_other_values() -> None:
     row = (
         datetime(2026, 1, 2, 3, 4, tzinfo=UTC), date(2026, 1, 2), time(3, 4), timedelta(days=1, seconds=1),
-        uuid.UUID(int=1), None, pd.NaT, pd.NA, np.datetime64("NaT"), np.datetime64("2026-01-02"),
+        uuid.UUID(int=1), None, pd.NaT, pd.NA, np.datetime64("NaT", "s"), np.datetime64("2026-01-02"),
         pd.Timestamp(2026, 1, 2),
         Color.RED, Word("a"), 0.1 + 0.2,
     )  # fmt: skip

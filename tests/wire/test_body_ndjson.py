@@ -97,7 +97,7 @@ KNOWN = [
     (np.float64("nan"), None), (np.array([[1, 2], [3, 4]]), [[1, 2], [3, 4]]),
     (np.datetime64("2026-01-02"), "2026-01-02"),
     (np.datetime64("2026-01-02T03:04:05.123456789"), "2026-01-02T03:04:05.123456789"),
-    (np.timedelta64(90, "s"), "PT90S"), (np.datetime64("NaT"), None), (np.timedelta64("NaT"), None),
+    (np.timedelta64(90, "s"), "PT90S"), (np.datetime64("NaT", "s"), None), (np.timedelta64("NaT", "s"), None),
     (pd.Timestamp("2026-01-02T03:04:05.123456789"), "2026-01-02T03:04:05.123456789"),
     (pd.Timedelta(seconds=90), "PT90S"), (timedelta(seconds=90), "PT90S"), (pd.NaT, None), (pd.NA, None),
     (math.nan, None), (math.inf, None), (10**30, 10**30), ({None: 1, True: 2, 3: 4}, {"null": 1, "true": 2, "3": 4}),

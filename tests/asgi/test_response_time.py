@@ -232,3 +232,21 @@ async def test_an_error_late_after_the_head_is_told_all_the_same():
         assert error["stream"] == "error"
         assert await response.ended() == "aborted"
         assert response.exception
+
+
+@virtual_time
+async def test_a_reader_that_was_behind_gets_its_heartbeats_as_soon_as_the_others():
+    async def once() -> AsyncIterator[str]:
+        yield "x" * 200_000
+        await asyncio.sleep(100)
+
+    settings = StreamSettings(heartbeat=10, send_timeout=60)
+    async with drive(EventStreamResponse(once(), settings=settings), within=200) as response:
+        await response.head()
+        response.stall()
+        await asyncio.sleep(11)
+        response.resume()
+        await response.read_until(b"\n\n")
+        assert await response.read(3) == b":\n\n"
+        assert now() <= 22
+        response.disconnect()

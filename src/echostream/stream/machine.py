@@ -95,6 +95,7 @@ class Machine:
         self._settings = settings
         self._started = now
         self._last_write = now
+        self._asked = now
         self._heartbeat = settings.heartbeat if heartbeats else None
 
     def happen(self, happening: Happening) -> tuple[Act, ...]:
@@ -111,12 +112,15 @@ class Machine:
 
     def due(self, now: float) -> Happening | None:
         """What the time has brought by now; the most urgent first."""
-        moments = self._moments()
+        moments, self._asked = self._moments(), now
         return next((happening for moment, happening in moments if now >= moment), None)
 
     def next_due(self) -> float | None:
         """The next moment at which `due` may have something to say."""
-        return min((moment for moment, _ in self._moments()), default=None)
+        moments = [moment for moment, _ in self._moments()]
+        if moments and self.stalled_since is not None and self._heartbeat is not None:
+            moments.append(self._asked + self._heartbeat)  # it may take bytes again, and be silent since
+        return min(moments, default=None)
 
     def _moments(self) -> list[tuple[float, Happening]]:
         settings, moments = self._settings, list[tuple[float, Happening]]()

@@ -142,14 +142,14 @@ class Delivery:
 
     async def _close(self, feeder: asyncio.Task[None]) -> None:
         """Wait for the end of the source, for at most `close_timeout`."""
-        limit = self._settings.close_timeout
+        began = self._loop.time()
         try:
             with shield():
-                await asyncio.wait({feeder}, timeout=limit)
+                await asyncio.wait({feeder}, timeout=self._settings.close_timeout)
         finally:
             if not feeder.done():  # its time is over, or the server has no patience
                 feeder.cancel()  # it need not wait any longer for a thread
-                ACCOUNT.abandon(feeder, self.source.name, limit)
+                ACCOUNT.abandon(feeder, self.source.name, self._loop.time() - began)
 
     def _report(self, reason: str) -> None:
         if self._on_end is not None:

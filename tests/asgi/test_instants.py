@@ -15,10 +15,11 @@ from echostream.asgi import (
     NDJSONResponse,
     StreamReport,
     TextStreamResponse,
+    Writer,
     drain_streams,
     stream_statistics,
 )
-from echostream.exceptions import InvalidInput, StreamAborted
+from echostream.exceptions import ClientGone, InvalidInput, StreamAborted
 from echostream.stream import StreamSettings
 from echostream.stream.threads import SOURCE_THREADS
 from echostream.testing import drive, virtual_time
@@ -269,19 +270,63 @@ async def test_a_flush_that_the_server_has_not_taken_says_so():
     told: list[str] = []
     flushing = asyncio.Event()
 
+    async def flush(out: Writer) -> None:
+        flushing.set()
+        try:
+            await out.flush()
+        except ClientGone:
+            told.append("gone")
+        else:
+            told.append("taken")
+
     async def app(scope: Any, receive: Any, send: Any) -> None:
         async with NDJSONResponse().open(scope, receive, send) as out:
             await out.write("x" * 1000)
-            flushing.set()
-            await out.flush()
-            told.append("taken")
+            task = asyncio.create_task(flush(out))
+            await asyncio.shield(task)
 
     async with drive(app, high_mark=0) as response:
         await response.head()
         await flushing.wait()
+        for _ in range(20):
+            await asyncio.sleep(0)
+        assert not told
         response.disconnect()
         await response.ended()
-    assert not told
+        await until(lambda: told)
+    assert told == ["gone"]
+
+
+async def test_a_block_that_others_have_cancelled_too_does_not_go_on():
+    begun, gone, after = asyncio.Event(), asyncio.Event(), list[str]()
+
+    async def receive() -> Any:
+        await gone.wait()
+        return {"type": "http.disconnect"}
+
+    async def app() -> None:
+        async with NDJSONResponse().open(dict(SCOPE), receive, take) as out:
+            try:
+                await out.write(1)
+                begun.set()
+                await never()
+            finally:
+                try:
+                    await never()
+                finally:
+                    await out.write(2)
+        after.append("went on")
+
+    call = asyncio.ensure_future(app())
+    await begun.wait()
+    gone.set()
+    await until(call.cancelling)
+    for _ in range(3):
+        await asyncio.sleep(0)
+    call.cancel()
+    with pytest.raises((ClientGone, asyncio.CancelledError)):
+        await call
+    assert not after
 
 
 async def test_two_tasks_of_a_block_may_wait_for_room():
@@ -296,6 +341,26 @@ async def test_two_tasks_of_a_block_may_wait_for_room():
         for _ in range(50):
             await asyncio.sleep(0)
         assert {line[0] for line in await response.lines()} == {"0", "1", "2"}
+        assert await response.ended() == "complete"
+
+
+async def test_a_task_that_gives_up_waiting_for_room_leaves_the_others_waiting():
+    waiting = asyncio.Event()
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        async with NDJSONResponse().open(scope, receive, send) as out:
+            writes = [asyncio.create_task(out.write(f"{number}" * 100_000)) for number in range(3)]
+            for _ in range(20):
+                await asyncio.sleep(0)
+            assert not writes[2].done()
+            writes[2].cancel()
+            waiting.set()
+            await asyncio.gather(*writes[:2])
+
+    async with drive(app, high_mark=0) as response:
+        await response.head()
+        await waiting.wait()
+        assert len(await response.lines()) == 3
         assert await response.ended() == "complete"
 
 

@@ -71,7 +71,7 @@ class Account:
             self._ended[reason] += 1
 
     def abandon(self, closing: asyncio.Task[None], name: str, after: float) -> None:
-        """A source did not close in so many seconds: go on without it. It is held till its end, lest it is collected."""
+        """A source did not close in so many seconds: go on without it. Held till its end, lest it is collected."""
         logger.warning("%s has not closed within %.3g s and is abandoned; it still runs", name, after)
         with self._lock:
             self._abandoned += 1

@@ -2,20 +2,22 @@
 
 Most of a table needs neither quotes nor a guard, and looking at each cell costs more than
 writing it. So the cells of one column are looked at together: their types first, since no number
-holds a comma; then their texts, joined, with searches that run at the speed of memory. Only a
-column where such a search hits is looked at cell by cell. Then one template formats all rows.
+holds a comma; then their texts, joined, with searches that run at the speed of memory and say
+which few cells need more.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from datetime import date, datetime, time
 from decimal import Decimal
 from itertools import chain
 from types import NoneType
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
+
+import msgspec
 
 from ...exceptions import InvalidItem
 from .culprit import why
@@ -26,6 +28,8 @@ __all__ = ["Cells"]
 # What str() gives for these holds no delimiter that we allow, no quote and no line end.
 _PLAIN: frozenset[type] = frozenset({int, float, bool, Decimal, date, datetime, time, UUID})
 _KNOWN: frozenset[type] = _PLAIN | {str, NoneType}
+_NUMBERS: frozenset[type] = frozenset({int, float, NoneType})
+_TEXTS: frozenset[type] = frozenset({str, NoneType})
 
 # A spreadsheet takes a cell that begins so for a formula, which can run programs and send the
 # table away (OWASP, "CSV Injection"). The last four are the full-width forms, which some take too.
@@ -34,6 +38,8 @@ _BEGINS_FORMULA = frozenset({*_MARKS, "\r", "\n"})
 
 # Dropped by some where a cell begins, a BOM by all where the body does: then what is behind them begins it.
 _DROPPED = "\ufeff\0"
+
+_encode = msgspec.json.Encoder().encode
 
 # Possessive throughout: a cell of a million digits and a letter must not be read a million times.
 _is_number = re.compile(r"(?ai)[+-]?(?:(?:\d++(?:\.\d*+)?|\.\d++)(?:e[+-]?\d++)?|inf(?:inity)?|nan)").fullmatch
@@ -46,12 +52,11 @@ class Cells:
     then shows it as it is. `delimiter` is one of comma, semicolon, TAB and `|`.
     """
 
-    __slots__ = ("_delimiter", "_formula", "_marks", "_suspect")
+    __slots__ = ("_delimiter", "_formula", "_marks")
 
     def __init__(self, *, delimiter: str, guard: bool) -> None:
         self._delimiter = delimiter
         self._formula = _BEGINS_FORMULA if guard else frozenset[str]()
-        self._suspect = _BEGINS_FORMULA.union(_DROPPED) if guard else frozenset[str]()
         self._marks = (*_MARKS, *_DROPPED) if guard else ()
 
     def lines(self, rows: Sequence[Sequence[Any]], width: int, names: Sequence[str] | None) -> bytes:
@@ -59,61 +64,64 @@ class Cells:
         flat = tuple(chain.from_iterable(rows))
         if len(flat) != width * len(rows):
             raise InvalidItem("gives another number of cells than its len() says")
-        changed: list[Any] | None = None
-        for place in range(width):
-            column = flat[place::width]
-            try:
-                fit = self._fit(column, alone=width == 1)
-            except InvalidItem as error:
-                raise InvalidItem(f"{_called(place, names)} {error.reason}") from error.__cause__
-            if fit is not column:
-                changed = changed or list(flat)
-                changed[place::width] = fit
-        line = self._delimiter.join(["%s"] * width) + "\r\n"
         try:
-            return (line * len(rows) % (tuple(changed) if changed else flat)).encode()
+            columns = [self._column(flat[at::width], _called(at, names), alone=width == 1) for at in range(width)]
+            lines = map(self._delimiter.join, zip(*columns, strict=True))
+            return ("\r\n".join(lines) + "\r\n").encode()
+        except InvalidItem:
+            raise
         except ValueError:  # a lone surrogate, or an int of more than 4,300 digits
             for place, cell in enumerate(flat):
                 _check_text(cell, _called(place % width, names))
             raise
 
-    def _fit(self, column: Sequence[Any], *, alone: bool) -> Sequence[Any]:
-        """The cells of a column as the template may take them; the same object when nothing is to change."""
-        kinds = set(map(type, column))
-        if kinds <= _PLAIN:
-            return column
-        if not kinds <= _KNOWN:
-            writers = {kind: _writer(kind) for kind in kinds - _KNOWN}
-            column = [writers[type(cell)](cell) if type(cell) in writers else cell for cell in column]
-            kinds = set(map(type, column))
-        if NoneType in kinds:
-            column = ["" if cell is None else cell for cell in column]
-        if str in kinds:
-            texts = column if kinds <= {str, NoneType} else [cell for cell in column if type(cell) is str]
-            if self._has_trouble(texts):
-                column = self._cell_by_cell(column)
-        if alone and "" in column:
+    def _column(self, column: Sequence[Any], called: str, *, alone: bool) -> Sequence[str]:
+        try:
+            texts = self._texts(column)
+        except InvalidItem as error:
+            raise InvalidItem(f"{called} {error.reason}") from error.__cause__
+        if alone and "" in texts:
             # Nothing at all on a line is no row to most readers.
-            column = ['""' if cell == "" else cell for cell in column]
-        return column
+            return ['""' if text == "" else text for text in texts]
+        return texts
 
-    def _has_trouble(self, texts: Sequence[str]) -> bool:
-        """Whether some text may need quotes or the guard."""
-        joined = "\n".join(texts)
-        if '"' in joined or self._delimiter in joined or "\r" in joined or joined.count("\n") >= len(texts):
-            return True
+    def _texts(self, column: Sequence[Any]) -> Sequence[str]:
+        """The cells of a column as they stand in the body."""
+        kinds = set(map(type, column))
+        if kinds <= _TEXTS:
+            return self._mended(column if NoneType not in kinds else ["" if cell is None else cell for cell in column])
+        if kinds <= _NUMBERS and (numbers := _numbers(column, column.count(None))) is not None:
+            return numbers
+        if kinds <= _PLAIN:
+            return list(map(str, column))
+        return self._cell_by_cell(column, {kind: _writer(kind) for kind in kinds - _KNOWN})
+
+    def _mended(self, texts: Sequence[str]) -> Sequence[str]:
+        """Texts with quotes and guard where they are needed; the same object when that is nowhere."""
+        joined = "\n" + "\n".join(texts)
+        if joined.count("\n") > len(texts):
+            return list(map(self._quoted, texts))
         # The search for one character is many times faster than that for two, and mostly enough.
-        return any(mark in joined and (joined.startswith(mark) or f"\n{mark}" in joined) for mark in self._marks)
+        needles = [needle for needle in ('"', self._delimiter, "\r") if needle in joined]
+        needles += [f"\n{mark}" for mark in self._marks if mark in joined]
+        if not needles:
+            return texts
+        wanted = {at for needle in needles for at in _places(needle, joined)}
+        mended = list(texts)
+        for at in wanted:
+            mended[at] = self._quoted(mended[at])
+        return mended
 
-    def _cell_by_cell(self, column: Sequence[Any]) -> list[Any]:
-        suspect, delimiter = self._suspect, self._delimiter
-        return [
-            self._quoted(cell)
-            if type(cell) is str
-            and (cell[:1] in suspect or '"' in cell or delimiter in cell or "\n" in cell or "\r" in cell)
-            else cell
-            for cell in column
-        ]
+    def _cell_by_cell(self, column: Sequence[Any], writers: dict[type, Callable[[Any], str | None]]) -> list[str]:
+        texts: list[str] = []
+        for cell in column:
+            kind = cast("type[Any]", type(cell))
+            value = writers[kind](cell) if kind in writers else cell
+            if value is None:
+                texts.append("")
+            else:
+                texts.append(self._quoted(value) if type(value) is str else str(value))
+        return texts
 
     def _quoted(self, text: str) -> str:
         if text.lstrip(_DROPPED)[:1] in self._formula and not _is_number(text):
@@ -121,6 +129,32 @@ class Cells:
         if '"' in text or self._delimiter in text or "\n" in text or "\r" in text:
             return '"' + text.replace('"', '""') + '"'
         return text
+
+
+def _numbers(column: Sequence[Any], nones: int) -> list[str] | None:
+    """The numbers of a column as `str` gives them, in a quarter of its time; None where it would give others.
+
+    msgspec writes floats several times faster than `repr`, with the same digits. It differs in
+    exponents, also in where they begin (from 0.0001 downward), and makes null of NaN and infinity.
+    """
+    try:
+        text = _encode(column)[1:-1].decode()
+    except OverflowError:  # an int of more than 64 bits
+        return None
+    if "e" in text or "0.0000" in text or text.count("n") != nones:
+        return None
+    return (text.replace("null", "") if nones else text).split(",")
+
+
+def _places(needle: str, joined: str) -> Iterator[int]:
+    """Which lines of `joined` hold `needle`; it begins with a line end, and the first line is 0."""
+    line, counted, at = -1, 0, joined.find(needle)
+    while at >= 0:
+        line += joined.count("\n", counted, at + 1)
+        yield line
+        counted = at + 1
+        end = joined.find("\n", counted)
+        at = -1 if end < 0 else joined.find(needle, end)
 
 
 def _writer(kind: type[Any]) -> Callable[[Any], str | None]:

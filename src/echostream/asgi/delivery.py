@@ -208,6 +208,8 @@ class Delivery:
 
     def take(self, item: Any) -> bool:
         """Take an item; true: `settle` now. Raises `ClientGone`."""
+        if self._age is not None and self._batch.add_early(item):
+            return False
         self._check()
         due = self._batch.add(item, time.monotonic())  # not the loop's time: uvloop's stands still while a source runs
         if not due and self._age is None:

@@ -94,7 +94,8 @@ def _cursor_rows(cursor: Any, desk: Desk) -> Rows:
                 desk.describe([str(column[0]) for column in cursor.description])
         if not rows:
             return
-        yield rows if type(rows[0]) is tuple else [_as_tuple(row) for row in rows]
+        handed, rows = [rows if type(rows[0]) is tuple else [_as_tuple(row) for row in rows]], ()
+        yield handed.pop()  # kept here, they would stay in memory while the reader is behind
         size = min(size * 2, MOST_ROWS)
 
 

@@ -156,6 +156,7 @@ class ThreadSource:
             self._flushed += flushes
             self._given = await give(items, into)
         elif into.take_all(items) or self._given >= window:
+            items.clear()  # kept here, they would stay in memory while the reader is behind
             await into.settle()
             self._given = 0
         self._room = max(1, into.window - self._given)
@@ -237,6 +238,7 @@ class ThreadSource:
                     heavy = 0
                     if not self._has_room(1):
                         return
+            item = None  # noqa: PLW2901  the reader may be behind for long, and this may be a thousand rows
             if len(items) >= self._room and not self._has_room():
                 return
 

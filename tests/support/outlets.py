@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from echostream.hub.timers import Timed, Wheel
 from echostream.wire import SseDecoder, SseMessage
 
@@ -12,6 +14,7 @@ class HandOutlet:
     """Takes bytes until `high_mark` wait; they leave only by `take`, as from a socket that the peer reads."""
 
     def __init__(self, high_mark: int = 2**40) -> None:
+        self.on_full = lambda: None
         self.on_drained = lambda: None
         self.on_gone = lambda: None
         self.high_mark = high_mark
@@ -19,6 +22,12 @@ class HandOutlet:
         self.ending: str | None = None
         self.writes: list[bytes] = []
         self._waiting = b""
+
+    framed = False
+
+    @property
+    def push(self) -> Callable[[bytes], None]:
+        return self.write
 
     @property
     def full(self) -> bool:
@@ -32,7 +41,10 @@ class HandOutlet:
         assert self.ending is None, "written after its end"
         assert data, "an empty write"
         self.writes.append(data)
+        was_full = self.full
         self._waiting += data
+        if self.full and not was_full:
+            self.on_full()
 
     def close(self, *, clean: bool) -> None:
         assert self.ending is None, "ended twice"

@@ -8,6 +8,7 @@ waits meanwhile is bounded by the high mark and one write more, because past it 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 
 from ..exceptions import StreamAborted
 from .cut import hides_errors, send_cut
@@ -33,9 +34,10 @@ class AsgiOutlet:
     what is to be raised when the body is cut.
     """
 
+    framed = False
+
     def __init__(self, send: Send, *, high_mark: int = HIGH_MARK, linger: float = 30.0) -> None:
-        self.on_drained = _nothing
-        self.on_gone = _nothing
+        self.on_drained = self.on_full = self.on_gone = _nothing
         self.full = False
         self.waiting = 0
         self.progress = 0.0
@@ -75,8 +77,9 @@ class AsgiOutlet:
             self.progress = asyncio.get_running_loop().time()
         self._chunks.append(data)
         self.waiting += len(data)
-        if self.waiting > self._high_mark:
+        if self.waiting > self._high_mark and not self.full:
             self.full = True
+            self.on_full()
         self._wake_up()
 
     async def empty(self) -> bool:
@@ -86,6 +89,11 @@ class AsgiOutlet:
                 self._empty = asyncio.get_running_loop().create_future()
             return await asyncio.shield(self._empty)
         return not self.waiting
+
+    @property
+    def push(self) -> Callable[[bytes], None]:
+        """`write`."""
+        return self.write
 
     def close(self, *, clean: bool) -> None:
         """End the body when all is out."""
@@ -206,7 +214,7 @@ class AsgiOutlet:
             self._empty = None
 
     def _leave(self) -> None:
-        self.on_drained = self.on_gone = _nothing
+        self.on_drained = self.on_full = self.on_gone = _nothing
 
     def _wake_up(self) -> None:
         if self._wake is not None and not self._wake.done():

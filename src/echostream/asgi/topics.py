@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from typing import cast
 
 from ..exceptions import EchostreamError
 from ..hub import Beginning, Hub, StreamSettings
 from ..hub import StreamReport as TopicReport
+from ..hub.outlet import Outlet
 from ..hub.start import Start
 from ..topic import TopicSet
 from ..wire.base import Encoder
 from .outlet import AsgiOutlet
 from .problem import ASGIApp, Headers, HttpTooOld, Receive, Scope, Send, problem, problem_response, refuse, status_of
 from .request import SubscribeRequest, header, is_http_1_0
+from .transport import TransportOutlet, ask_for_transport
 
 __all__ = ["TopicResponse"]
 
@@ -76,10 +79,12 @@ class TopicResponse:
         elif scope["method"] == "HEAD":
             await _send_head(send, 200, self._head(request.encoder, beginning.start))
         else:
-            await self._stream(request, beginning, receive, send)
+            await self._stream(request, beginning, scope, receive, send)
 
-    async def _stream(self, request: SubscribeRequest, beginning: Beginning, receive: Receive, send: Send) -> None:
-        outlet = AsgiOutlet(send, linger=self.settings.send_timeout)
+    async def _stream(
+        self, request: SubscribeRequest, beginning: Beginning, scope: Scope, receive: Receive, send: Send
+    ) -> None:
+        outlet: AsgiOutlet | TransportOutlet = AsgiOutlet(send, linger=self.settings.send_timeout)
         until = None if request.live else beginning.newest
         reader = self.hub.attach(
             self.topics, request.encoder, outlet, beginning, settings=self.settings, until=until, on_end=self.on_end
@@ -87,6 +92,9 @@ class TopicResponse:
         try:
             headers = self._head(request.encoder, beginning.start)
             await send({"type": "http.response.start", "status": 200, "headers": headers})
+            lent = await ask_for_transport(scope, send, linger=self.settings.send_timeout)
+            if lent is not None and reader.use(cast("Outlet", lent)):  # pyright takes its slots for methods
+                outlet = lent
             if self.on_begin is not None:
                 self.on_begin(len(self.topics), request.encoder.name)
             reader.begin()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
-__all__ = ["Chunk", "chunked"]
+__all__ = ["Chunk", "chunked", "framed"]
 
 
 class Chunk(NamedTuple):
@@ -29,3 +29,8 @@ def chunked(encoded: Iterable[tuple[int, bytes]], separator: bytes, limit: int) 
         last = offset
     if parts:
         yield Chunk(parts[0] if len(parts) == 1 else separator.join(parts), last, len(parts))
+
+
+def framed(data: bytes) -> bytes:
+    """`data` as one chunk of the chunked transfer coding (RFC 9112, section 7.1)."""
+    return b"%x\r\n%b\r\n" % (len(data), data)

@@ -191,17 +191,8 @@ class FanOut:
         group.bytes += len(chunk.data)
         self.tally.events += chunk.events * len(group.live)
         self.tally.bytes += len(chunk.data) * len(group.live)
-        full: list[Follower] = []
-        data = chunk.data
-        for reader in group.live:
-            outlet = reader.outlet
-            try:
-                outlet.write(data)
-                if outlet.full:
-                    full.append(reader)
-            except Exception:
-                logger.exception("the outlet of stream %s raised; it is cut", reader.stream)
-                self._broken.append(reader)
-        group.live.difference_update(self._broken)
-        for reader in full:
-            reader.fall_behind(chunk.offset)
+        self._broken += group.live.write(chunk.data)
+        filled, group.filled = group.filled, []
+        for reader in filled:
+            if reader.outlet.full:  # it may have drained meanwhile
+                reader.fall_behind(chunk.offset)

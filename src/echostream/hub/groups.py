@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator
 from typing import Protocol
 
@@ -11,9 +12,12 @@ from ..topic import TopicSet
 from ..wire.base import Encoder
 from ..wire.control import StreamGap
 from .body import Body
+from .chunk import framed
 from .outlet import Outlet
 
-__all__ = ["Follower", "Group", "Groups", "Waiter"]
+__all__ = ["Follower", "Group", "Groups", "Live", "Waiter"]
+
+logger = logging.getLogger("echostream.hub")
 
 MAX_ROUTES = 20_000
 """Topic names whose groups are remembered; past it the memory is begun anew."""
@@ -56,6 +60,58 @@ class Waiter(Protocol):
         ...
 
 
+class Live:
+    """The readers that stand at `flushed`, and the bound writes by which a flush reaches them."""
+
+    __slots__ = ("_framed", "_plain")
+
+    def __init__(self) -> None:
+        self._plain: dict[Follower, Callable[[bytes], None]] = {}
+        self._framed: dict[Follower, Callable[[bytes], None]] = {}
+
+    def __len__(self) -> int:
+        return len(self._plain) + len(self._framed)
+
+    def __iter__(self) -> Iterator[Follower]:
+        yield from self._plain
+        yield from self._framed
+
+    def add(self, reader: Follower) -> None:
+        """Write to this reader from now on."""
+        writes = self._framed if reader.outlet.framed else self._plain
+        writes[reader] = reader.outlet.push
+
+    def discard(self, reader: Follower) -> None:
+        """No more to this one."""
+        self._plain.pop(reader, None)
+        self._framed.pop(reader, None)
+
+    def clear(self) -> None:
+        """To nobody."""
+        self._plain.clear()
+        self._framed.clear()
+
+    def write(self, data: bytes) -> list[Follower]:
+        """Write to everyone; the readers whose outlet raised, who are left out from now on."""
+        broken: list[Follower] = []
+        if self._plain:
+            _write_to_all(self._plain, data, broken)
+        if self._framed:
+            _write_to_all(self._framed, framed(data), broken)
+        for reader in broken:
+            self.discard(reader)
+        return broken
+
+
+def _write_to_all(writes: dict[Follower, Callable[[bytes], None]], data: bytes, broken: list[Follower]) -> None:
+    for reader, write in writes.items():  # the hot loop
+        try:
+            write(data)
+        except Exception:
+            logger.exception("the outlet of stream %s raised; it is cut", reader.stream)
+            broken.append(reader)
+
+
 class Group:
     """Everyone who follows the same topics in the same format (None: events, in this process)."""
 
@@ -64,6 +120,7 @@ class Group:
         "encoder",
         "ends",
         "events",
+        "filled",
         "fresh",
         "last_offset",
         "last_write",
@@ -76,7 +133,8 @@ class Group:
     def __init__(self, topics: TopicSet, encoder: Encoder | None, now: float) -> None:
         self.topics = topics
         self.encoder = encoder
-        self.live: set[Follower] = set()
+        self.live = Live()
+        self.filled: list[Follower] = []  # live ones whose outlet has become full since the last write
         self.fresh: set[Follower] = set()  # live ones who have not had an event yet
         self.waiting: set[Waiter] = set()
         self.members = 0

@@ -13,12 +13,24 @@ class Outlet(Protocol):
 
     `full` is true while more bytes wait than the high mark allows: the reader then stops
     writing and keeps one number, its position. `waiting` is how many bytes wait in this
-    process. `on_drained` is called each time `full` turns false, `on_gone` once, when the
-    peer is gone. Neither is called from inside a method of the outlet, nor after `close`.
+    process. `on_full` is called each time `full` turns true, from inside `write` and `push`;
+    `on_drained` each time it turns false, `on_gone` once, when the peer is gone, neither from
+    inside a method of the outlet. None is called after `close`.
+
+    `push` is `write` for the fan-out: a bound method, the same as long as the outlet lives. Where
+    `framed` is true it takes bytes that are chunks of HTTP/1.1 already, so that they are made once
+    for all readers.
     """
 
+    on_full: Callable[[], None]
     on_drained: Callable[[], None]
     on_gone: Callable[[], None]
+
+    @property
+    def framed(self) -> bool: ...
+
+    @property
+    def push(self) -> Callable[[bytes], None]: ...
 
     @property
     def full(self) -> bool: ...

@@ -13,11 +13,9 @@ from __future__ import annotations
 
 import asyncio
 import enum
-import functools
 import logging
 import secrets
 from collections.abc import Callable, Iterable
-from typing import Concatenate, ParamSpec
 
 from ..exceptions import EchostreamError, EpochChanged, LogCorrupt, LogError, PositionGone
 from ..log.base import Log, Page
@@ -27,6 +25,7 @@ from ..wire.base import Encoder
 from ..wire.control import Control, StreamAt, StreamEnd, StreamError, StreamGap, StreamOpen
 from .body import Body, Ending, StreamReport
 from .chunk import chunked
+from .contained import contained
 from .fanout import FanOut
 from .outlet import Outlet
 from .pace import Due, Pace
@@ -47,22 +46,6 @@ SCAN_SLOTS = 2000
 
 MIN_PAGE, MAX_PAGE = 1, 1000
 """Entries asked of the log at once. Between the two, what fills one write is asked for."""
-
-P = ParamSpec("P")
-
-
-def _contained(method: Callable[Concatenate[Reader, P], None]) -> Callable[Concatenate[Reader, P], None]:
-    """What raises here cuts this reader; whoever has their turn in the same loop goes on as if nothing was."""
-
-    @functools.wraps(method)
-    def contained(self: Reader, /, *args: P.args, **kwargs: P.kwargs) -> None:
-        try:
-            method(self, *args, **kwargs)
-        except Exception:
-            logger.exception("stream %s failed and is cut", self.stream)
-            self.break_off()
-
-    return contained
 
 
 class State(enum.Enum):
@@ -129,6 +112,18 @@ class Reader:
         self._pace = Pace(settings, self.body.started)
         self.group = fanout.groups.enter(topics, encoder)
         fanout.readers.add(self)
+        self._listen(outlet)
+
+    def use(self, outlet: Outlet) -> bool:
+        """Write to this outlet instead; before `begin`. False when the stream was ended already."""
+        if self.state is State.ENDED:
+            return False
+        self.outlet = self.body.outlet = outlet
+        self._listen(outlet)
+        return True
+
+    def _listen(self, outlet: Outlet) -> None:
+        outlet.on_full = self._filled
         outlet.on_drained = self._drained
         outlet.on_gone = self._gone
 
@@ -155,7 +150,7 @@ class Reader:
         """Where it is: everything up to here was written, or was not for this reader."""
         return Position(self._start.epoch, self.fanout.flushed if self.state is State.LIVE else self.position)
 
-    @_contained
+    @contained
     def end(self, reason: str) -> None:
         """Give the stream its ending. Where there is more to come, a format that cannot say so is cut."""
         if self.state is State.ENDED:
@@ -168,7 +163,7 @@ class Reader:
             self.body.put(self.body.encoder.closing)
             self._close(reason, Ending.CLEAN)
 
-    @_contained
+    @contained
     def fail(self, error: EchostreamError) -> None:
         """Tell an error and end. Only SSE ends cleanly then: its `stream-error` cannot be missed."""
         if self.state is not State.ENDED:
@@ -180,7 +175,7 @@ class Reader:
         if self.state is not State.ENDED:
             self._close("error", Ending.ABORT)
 
-    @_contained
+    @contained
     def tell_gap(self, gap: StreamGap) -> None:
         """Tell what is lost in the middle; a format that cannot tell it is cut."""
         if not self._say(gap):
@@ -188,7 +183,7 @@ class Reader:
 
     # -- forward
 
-    @_contained
+    @contained
     def advance(self) -> None:
         """Go on from the position, as far as can be done without waiting."""
         if self.state is State.READING or self.state is State.ENDED:
@@ -213,7 +208,7 @@ class Reader:
         self.position = offset
         self._mark_full()
 
-    @_contained
+    @contained
     def due(self, now: float) -> None:
         """The wheel has come to this reader."""
         facts = (self._idle_since, self._written, self.outlet.waiting)
@@ -299,7 +294,7 @@ class Reader:
             self.state = State.CATCHING
             self.advance()
 
-    @_contained
+    @contained
     def _take_page(self, page: Page) -> None:
         if self.state is not State.READING:
             return  # ended meanwhile
@@ -353,6 +348,10 @@ class Reader:
         self.state = State.FULL
         self._pace.fill(self.fanout.clock())
         self._look_again()
+
+    def _filled(self) -> None:
+        if self.state is State.LIVE:  # it may be in the middle of a flush: the flush sees to it when it has written
+            self.group.filled.append(self)
 
     def _drained(self) -> None:
         self._pace.drain()

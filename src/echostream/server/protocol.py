@@ -22,8 +22,9 @@ from http import HTTPStatus
 from typing import Any
 
 import msgspec
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
+from ..asgi.uvicorn import StreamProtocol
 from .request import MAX_HEAD_BYTES
 
 __all__ = ["HEAD_SECONDS", "MAX_PIPELINED", "HubProtocol"]
@@ -35,7 +36,7 @@ _TOO_SLOW = (408, "head-too-slow", f"the request line and headers did not arrive
 _TOO_LARGE = (431, "head-too-large", f"the request line and headers are over {MAX_HEAD_BYTES} bytes")
 
 
-class HubProtocol(HttpToolsProtocol):
+class HubProtocol(StreamProtocol):
     """One connection."""
 
     head_seconds = HEAD_SECONDS

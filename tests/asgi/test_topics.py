@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 
 from echostream.wire import SseDecoder
-from support.servers import ASGI_SERVERS, ServerProcess, running_asgi, wait_until
+from support.servers import ASGI_SERVERS, LENDING, ServerProcess, running_asgi, wait_until
 
 
-@pytest.fixture(params=sorted(ASGI_SERVERS))
+@pytest.fixture(params=sorted([*ASGI_SERVERS, *LENDING]))
 def server(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[ServerProcess]:
     env = {"HEARTBEAT": "0.2", "SEND_TIMEOUT": "1"}
     with running_asgi(request.param, "support.topic_app:app", folder=tmp_path, env=env) as server:

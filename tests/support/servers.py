@@ -19,6 +19,7 @@ from pathlib import Path
 
 __all__ = [
     "ASGI_SERVERS",
+    "LENDING",
     "MORE_ASGI_SERVERS",
     "ServerProcess",
     "free_port",
@@ -36,6 +37,11 @@ ASGI_SERVERS: dict[str, tuple[str, ...]] = {
     "hypercorn": ("-m", "hypercorn", "--bind", "127.0.0.1:{port}", "{app}"),
     "granian": ("-m", "granian", "--interface", "asgi", "--host", "127.0.0.1", "--port", "{port}", "{app}"),
 }
+
+LENDING = {
+    "uvicorn, lending": (*ASGI_SERVERS["uvicorn"], "--http", "echostream.asgi.uvicorn:StreamProtocol"),
+}
+"""uvicorn with our protocol, which lends its transport to those who ask."""
 
 MORE_ASGI_SERVERS: dict[str, tuple[str, ...]] = {
     **ASGI_SERVERS,
@@ -205,5 +211,5 @@ def running_asgi(
 ) -> AbstractContextManager[ServerProcess]:
     """`app` (`module:name`, found from tests/ or the environment) under one of `MORE_ASGI_SERVERS`."""
     port = port or free_port()
-    words = [word.format(port=port, app=app) for word in MORE_ASGI_SERVERS[server]]
+    words = [word.format(port=port, app=app) for word in {**MORE_ASGI_SERVERS, **LENDING}[server]]
     return running([sys.executable, *words, *options], port=port, folder=folder, name=server, env=env)

@@ -20,7 +20,11 @@ EXTRA_OF = {"server": "hub", "cli": "hub", "client": "client", "gallery": "hub"}
 # Files with a backend of their own, which the core imports only when it is asked for.
 EXTRA_OF_FILE = {"log/sqlite": "hub", "log/redis": "redis", "log/nats": "nats"}
 # Files for people who have that framework: it brings itself, and what its routes are described with.
-FRAMEWORK_OF = {"integrations/starlette": {"starlette"}, "integrations/item_schema": {"pydantic"}}
+FRAMEWORK_OF = {
+    "asgi/uvicorn": {"uvicorn"},
+    "integrations/item_schema": {"pydantic"},
+    "integrations/starlette": {"starlette"},
+}
 # Taken where the declared one is not installed.
 INSTEAD_OF = {"httpx": "httpx2"}
 # Announced, so that installing them does not change with a later version: their rooms come later.

@@ -17,6 +17,7 @@ from echostream.asgi import (
     StreamReport,
     StreamResponse,
     TextStreamResponse,
+    Writer,
 )
 from echostream.asgi.account import Account
 from echostream.asgi.head import stream_headers
@@ -188,3 +189,28 @@ async def test_one_closed_loop_does_not_keep_the_others_from_draining():
 def test_a_type_that_is_no_header_is_refused(bad: str):
     with pytest.raises(InvalidInput):
         stream_headers(bad, ())
+
+
+@virtual_time
+async def test_a_row_that_comes_after_the_end_is_refused_though_others_wait_for_their_age():
+    written: list[int] = []
+    left = asyncio.Event()
+
+    async def stubborn(out: Writer) -> None:
+        for number in range(5):
+            await out.write(number)
+        left.set()
+        try:
+            await asyncio.sleep(3600)
+        except asyncio.CancelledError:
+            pass
+        for number in range(100):
+            await out.write(number)
+            written.append(number)
+
+    async with drive(NDJSONResponse(stubborn, settings=StreamSettings(batch_age=60)), within=60) as response:
+        await response.lines(1)
+        await left.wait()
+        response.disconnect()
+        assert await response.ended() == "gone"
+    assert written == []

@@ -280,12 +280,18 @@ def test_csv_by_arrow_and_duckdb(server: Threaded, shop: Shop):
         connection.register("orders", batches)
         total = connection.execute("select count(*), sum(number), max(length(text)) from orders").fetchone()
     assert total == (len(BULK), sum(row["number"] for row in BULK), 1000)
+
+
+def test_cut_csv_by_arrow_and_duckdb(server: Threaded):
+    def count(file: io.BufferedReader, connection: duckdb.DuckDBPyConnection) -> None:
+        reader = pyarrow.csv.open_csv(file, pyarrow.csv.ReadOptions(block_size=64 * 1024))
+        connection.register("orders", pa.RecordBatchReader.from_batches(reader.schema, iter(reader)))
+        connection.execute("select count(*) from orders").fetchone()
+
     with opened(server, "bulk/csv?cut=1") as file, duckdb.connect() as connection:
         # arrow reads ahead: it may come to the cut before duckdb asks for anything
         with pytest.raises((duckdb.Error, CUT), match="IncompleteRead"):
-            reader = pyarrow.csv.open_csv(file, pyarrow.csv.ReadOptions(block_size=64 * 1024))
-            connection.register("orders", pa.RecordBatchReader.from_batches(reader.schema, iter(reader)))
-            connection.execute("select count(*) from orders").fetchone()
+            count(file, connection)
 
 
 def test_csv_by_duckdb_from_a_pipe(server: Threaded, tmp_path: Path):

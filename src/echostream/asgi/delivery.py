@@ -136,9 +136,8 @@ class Delivery:
         self._happen(Happening.GONE)  # a source that goes on nevertheless finds the machine over
         self._left.set()
         self._drained()  # who waits for room learns the end by writing on
-        for timer in (self._age, self._timer):
-            if timer is not None:
-                timer.cancel()
+        if self._timer is not None:
+            self._timer.cancel()
 
     async def _close(self, feeder: asyncio.Task[None]) -> None:
         """Wait for the end of the source, for at most `close_timeout`."""
@@ -208,7 +207,7 @@ class Delivery:
 
     def take(self, item: Any) -> bool:
         """Take an item; true: `settle` now. Raises `ClientGone`."""
-        if self._age is not None and self._batch.add_early(item):
+        if self._age is not None and self._batch.add_early(item):  # which it is only while the response goes on
             return False
         self._check()
         due = self._batch.add(item, time.monotonic())  # not the loop's time: uvloop's stands still while a source runs
@@ -270,9 +269,7 @@ class Delivery:
 
     def _send_items(self) -> None:
         """Encode and send what was gathered."""
-        if self._age is not None:
-            self._age.cancel()
-            self._age = None
+        self._stop_ageing()
         if not self._batch or self._machine.state is State.OVER:
             return
         before = self._batch.items
@@ -306,6 +303,11 @@ class Delivery:
             return lines, lines.count(b"\n")
         return data[:room], made
 
+    def _stop_ageing(self) -> None:
+        if self._age is not None:
+            self._age.cancel()
+            self._age = None
+
     def _set_timer(self) -> None:
         when = self._machine.next_due()
         if self._timer is not None:
@@ -333,6 +335,7 @@ class Delivery:
         acts = self._machine.happen(happening)
         if self._machine.state is State.OVER:
             self._stop_pouring()  # now: what was made may take its time to leave, and a stalled call to end
+            self._stop_ageing()
         for act in acts:
             if act is Act.HEAD:
                 self._outlet.begin(self._head)
@@ -382,12 +385,14 @@ class Delivery:
             told = describe_failure(self._error)
             self._write(self._encoder.control(told, id=self._last_id if in_order else None))
             if in_order:  # else the server logs it
-                logger.error("%s failed", self.source.name, exc_info=self._error)
+                logger.error(
+                    "%s: the source failed; its reader was told %s", self.source.name, told.code, exc_info=self._error
+                )
         if not in_order:
             self._outlet.why = self._cut(ending)
         self._outlet.close(clean=in_order)
 
     def _cut(self, ending: Happening) -> StreamAborted:
-        cut = StreamAborted(f"the body was cut: {ending.value}")
+        cut = StreamAborted(f"the body of {self.source.name} was cut: {ending.value}")
         cut.__cause__ = self._error
         return cut

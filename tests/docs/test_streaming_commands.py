@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from support.pages import application, commands
-from support.servers import ServerProcess, free_port, running_asgi
+from support.servers import LENDING, ServerProcess, free_port, running_asgi
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 SERVE_PAGE, SERVE_GALLERY = "uvicorn main:app", "uvicorn echostream.gallery:app"
@@ -121,5 +121,6 @@ def test_the_gallery_is_served_as_the_pages_say(page: str, tmp_path: Path):
 def test_every_page_serves_by_the_command_that_is_tested():
     pages = [page for page in DOCS.rglob("*.md") if "uvicorn " in page.read_text()]
     served = {command.text for page in pages for command in commands(str(page)) if command.text.startswith("uvicorn")}
-    assert served == {SERVE_PAGE, SERVE_GALLERY}
+    lending = " ".join(("uvicorn app:app", *LENDING["uvicorn, lending"][-2:]))  # tests/asgi runs it
+    assert served == {SERVE_PAGE, SERVE_GALLERY, lending}
     assert Path(sys.executable).with_name("uvicorn").exists()

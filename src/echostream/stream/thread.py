@@ -39,9 +39,13 @@ from .base import Intake
 from .reading import Reading, begin_reading, close_unread, refuse_made, runs_on_loop
 from .sentinel import FLUSH, give
 from .threads import SourceThreads
+from .turn import TURN
 from .weight import AHEAD_BYTES, WEIGHED, weight
 
 __all__ = ["ThreadSource"]
+
+MANY = 32
+"""A source that filled a window of so many items is faster than its reader: it takes turns with others like it."""
 
 LOOK_EVERY = 1.0
 """Seconds after which a worker without room looks whether its loop still exists: one that is closed wakes nobody."""
@@ -78,6 +82,7 @@ class ThreadSource:
         self._gate = threading.Event()
         self._asleep = False
         self._closing = False
+        self._turn = 0
 
     # --- on the loop
 
@@ -200,6 +205,7 @@ class ThreadSource:
                 self._read(reading)
         except BaseException as error:  # noqa: BLE001  raised by `pour`
             self._error = _as_carried(error)
+        self._give_turn_back()
         self._over = True
         if self._asleep:
             self._wake()
@@ -244,7 +250,10 @@ class ThreadSource:
 
     def _has_room(self, most: int = sys.maxsize) -> bool:
         """Wait until fewer items stand in the list than `_room` and `most`; false when nobody wants more."""
+        waited = False
         while len(self._items) >= min(self._room, most):
+            waited = True
+            self._give_turn_back()
             if self._closing:
                 return False
             self._gate.clear()
@@ -252,7 +261,13 @@ class ThreadSource:
                 continue
             if not self._gate.wait(LOOK_EVERY) and self._loop.is_closed():
                 return False
-        return True
+        if waited and self._room >= MANY:
+            self._turn = TURN.take(wanted=lambda: not self._closing)
+        return not self._closing
+
+    def _give_turn_back(self) -> None:
+        turn, self._turn = self._turn, 0
+        TURN.give_back(turn)
 
     def _wake(self) -> None:
         self._asleep = False

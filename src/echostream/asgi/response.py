@@ -83,7 +83,7 @@ class StreamResponse:
     """
 
     # Without a `__dict__`: FastAPI would send that as JSON when it is given this instead of its own kind of response.
-    __slots__ = ("_used", "media_type", "on_end", "raw_headers", "settings", "source", "status_code")
+    __slots__ = ("_fresh", "_used", "media_type", "on_end", "raw_headers", "settings", "source", "status_code")
 
     def __init__(
         self,
@@ -98,7 +98,8 @@ class StreamResponse:
         self.source = source
         self.status_code = check_status(status_code)
         self.settings = _checked(settings)
-        self.media_type = self.encoder({}).media_type
+        self._fresh: BodyEncoder | None = self.encoder({})
+        self.media_type = self._fresh.media_type
         self.on_end = on_end
         self.raw_headers = stream_headers(self.media_type, headers, filename=filename)
         self._used = False
@@ -147,7 +148,7 @@ class StreamResponse:
     # -- private
 
     async def _answer(self, opened: Callable[[], Source], scope: Scope, receive: Receive, send: Send) -> None:
-        encoder = self.encoder(scope)
+        encoder = self._encoder_for(scope)
         bodiless = self._bodiless(scope, encoder)
         if bodiless is not None:
             if self.source is not None and not takes_a_writer(self.source):
@@ -161,6 +162,11 @@ class StreamResponse:
         stream = secrets.token_urlsafe(16)
         delivery = Delivery(opened(), encoder, self._start(), stream=stream, settings=self.settings, on_end=self.on_end)
         await delivery.run(receive, send, refused)
+
+    def _encoder_for(self, scope: Scope) -> BodyEncoder:
+        """The encoder that told the media type, for the first request; making one costs a part of the first byte."""
+        fresh, self._fresh = self._fresh, None
+        return self.encoder(scope) if fresh is None or is_http_1_0(scope) else fresh
 
     def _open(self) -> Source:
         source = self.source

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -11,7 +12,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from echostream.stream import open_source, thread
-from echostream.stream.turn import Turn
+from echostream.stream.turn import TURN, Turn
 from support.intake import HandIntake
 from support.settle import until
 
@@ -166,3 +167,14 @@ async def test_a_source_that_waits_in_its_turn_holds_nobody_up(monkeypatch: pyte
     kept = turn.take(wanted=always)  # and never given back
     await asyncio.wait_for(poured(window=64), 30)
     turn.give_back(kept)
+
+
+@pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
+def test_a_child_is_not_held_up_by_whoever_was_about_to_take_a_turn():
+    """At the instant of the fork another thread may hold either lock; in the child nobody gives it back."""
+    with TURN._guard:
+        child = os.fork()
+        if child == 0:
+            signal.alarm(5)
+            os._exit(0 if TURN.take(wanted=always) else 1)
+    assert os.waitpid(child, 0)[1] == 0

@@ -12,6 +12,7 @@ waits long for somebody who waits.
 
 from __future__ import annotations
 
+import os
 import sys
 import threading
 from collections.abc import Callable
@@ -25,10 +26,14 @@ NOBODY = 0
 
 
 class Turn:
-    """Who may make items now: numbers from 1 up, each a turn. Safe from any thread, and after a fork."""
+    """Who may make items now: numbers from 1 up, each a turn. Safe from any thread."""
 
     def __init__(self, patience: float = PATIENCE) -> None:
         self._patience = patience
+        self.begin()
+
+    def begin(self) -> None:
+        """Nobody has it: at first, and after a fork, whose child has locks that a thread of its parent held."""
         self._lock = threading.Lock()
         self._guard = threading.Lock()
         self._made = NOBODY
@@ -72,3 +77,6 @@ def _one_interpreter() -> bool:
 
 TURN = Turn()
 """That of the process."""
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=TURN.begin)

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
@@ -208,6 +209,20 @@ def test_a_drain_cuts_what_cannot_tell_it():
         asyncio.run_coroutine_threadsafe(drain(one.hub), loop_of(one.hub)).result(10)
         with pytest.raises(http.client.IncompleteRead):
             answer.read()
+
+
+def test_a_cut_body_that_nobody_takes_does_not_hold_its_connection():
+    with running(settings=TopicSettings(send_timeout=0.5)) as one, one.connect("/topics/a?format=text") as peer:
+        live(one)
+        while one.hub.statistics().live:
+            one.publish("x" * 200_000)
+        asyncio.run_coroutine_threadsafe(drain(one.hub), loop_of(one.hub)).result(10)
+        mine = peer.getsockname()
+
+        def held() -> bool:
+            return any(c.raddr == mine and c.status == "ESTABLISHED" for c in psutil.Process().net_connections("tcp"))
+
+        wait_until(lambda: not held(), within=10, what="the server has let go of the connection")
 
 
 async def drain(hub: Hub) -> None:

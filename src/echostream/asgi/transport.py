@@ -100,6 +100,8 @@ class TransportOutlet:
             if self._ending:
                 await self._finish()
             elif self._ending is not None and not self._lost:
+                # The server closes once the bytes are out: a peer that takes none would hold the connection.
+                asyncio.get_running_loop().call_later(self._linger, self._transport.abort)
                 raise StreamAborted("the body was cut on purpose")
         finally:
             on_gone = self.on_gone

@@ -20,6 +20,7 @@ from ..stream.batch import Batch
 from ..stream.machine import Act, Happening, Machine, State
 from ..stream.settings import StreamSettings
 from ..wire.body import BodyEncoder
+from ..wire.body.sse import RESERVED_SUFFIX
 from ..wire.control import StreamEnd, StreamError
 from .account import ACCOUNT, StreamReport
 from .outlet import AsgiOutlet
@@ -59,7 +60,7 @@ class Delivery:
         self.gone = False
         self._encoder = encoder
         self._head = head
-        self._last_id = f"{stream}.end"
+        self._last_id = stream + RESERVED_SUFFIX
         self._settings = settings
         self._on_end = on_end
         self._batch = Batch(encoder, size=settings.batch_bytes, age=settings.batch_age)

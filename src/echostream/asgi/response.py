@@ -20,6 +20,7 @@ from ..exceptions import EchostreamError, InvalidInput
 from ..stream import Source, StreamSettings, open_source
 from ..stream.reading import is_read_once
 from ..wire.body import BodyEncoder, BytesBody, CsvBody, JsonArrayBody, NdjsonBody, SseBody, TextBody
+from ..wire.body.sse import RESERVED_SUFFIX
 from .account import StreamReport
 from .delivery import Delivery
 from .head import HeaderLines, check_status, stream_headers
@@ -51,9 +52,6 @@ __all__ = [
 ]
 
 Default = Callable[[Any], Any]
-
-END_SUFFIX = ".end"
-"""How the id of a stream's last event ends, when there is nothing to come back for."""
 
 
 class ResponseOptions(TypedDict, total=False):
@@ -185,7 +183,7 @@ class StreamResponse:
             )
         if scope["method"] == "HEAD":
             return _Bodiless(self._start())
-        if encoder.name == "sse" and (header(scope, b"last-event-id") or "").endswith(END_SUFFIX):
+        if encoder.name == "sse" and (header(scope, b"last-event-id") or "").endswith(RESERVED_SUFFIX):
             # A browser comes back after every end; 204 stops it (WHATWG HTML, section 9.2.3).
             return _Bodiless(
                 {"type": "http.response.start", "status": 204, "headers": [(b"cache-control", b"no-store")]}

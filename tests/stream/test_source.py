@@ -22,6 +22,7 @@ import pytest
 from starlette.datastructures import UploadFile
 
 from echostream.exceptions import ClientGone, InvalidInput
+from echostream.stream import loop
 from echostream.stream.base import Source
 from echostream.stream.reading import CHUNK_BYTES
 from echostream.stream.sentinel import END, FLUSH
@@ -412,11 +413,27 @@ async def test_what_a_failed_reader_took_from_a_queue_does_not_keep_join_waiting
     await asyncio.wait_for(queue.join(), 1)
 
 
-async def test_a_queue_that_is_shut_down_ends():
-    shut_down = getattr(asyncio, "QueueShutDown", None)
-    if shut_down is None:  # before Python 3.13 nothing can shut a queue down
-        return
+class ShutDown(Exception):
+    """What a queue raises that was shut down, before Python 3.13 has it."""
+
+
+class Closable(asyncio.Queue[Any]):
+    """A queue that can be shut down, as those of Python 3.13."""
+
+    async def get(self) -> Any:
+        if self.empty():
+            raise ShutDown
+        return await super().get()
+
+    def shutdown(self) -> None:
+        """`get` raises from now on when nothing is left."""
+
+
+async def test_a_queue_that_is_shut_down_ends(monkeypatch: pytest.MonkeyPatch):
     queue: Any = asyncio.Queue()
+    if not hasattr(asyncio, "QueueShutDown"):
+        monkeypatch.setattr(loop, "_ShutDown", ShutDown)
+        queue = Closable()
     queue.put_nowait(1)
     queue.shutdown()
     assert (await poured(queue)).items == [1]
